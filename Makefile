@@ -1,0 +1,41 @@
+# post: the post office for one machine.
+#
+#   make          build the release binary, statically linked: .build/release/post
+#   make test     run all tests
+#   make demo     build, then tell the shop's story on the post office in spool/
+#   make lint     check the form of the sources
+#   make install  install below $(DESTDIR)$(PREFIX)
+#   make clean    remove what was built
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+SWIFT ?= swift
+# Static: it starts in a quarter of the time, and runs on any Linux of its architecture.
+# lld, because the default linker warns of glibc calls in the toolchain's libraries that are never made.
+# One segment for code and constants: fewer page faults before main, a sixth of the start-up time.
+RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld=lld \
+	-Xlinker --gc-sections -Xlinker --strip-all -Xlinker --no-rosegment
+
+.PHONY: all test demo lint install clean
+
+all:
+	$(SWIFT) build $(RELEASE)
+
+test:
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+demo: all
+	spool/tour
+
+lint:
+	$(SWIFT) format lint --strict -r Package.swift Sources Tests
+	shellcheck .ci/run spool/tour spool/mailboxes/*/handle
+
+install: all
+	install -D -m 755 .build/release/post $(DESTDIR)$(PREFIX)/bin/post
+
+clean:
+	$(SWIFT) package clean
+	rm -rf .build

@@ -1,0 +1,30 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Swift 6 language mode, and a warning is an error, in every room of the house.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "post",
+  products: [
+    .executable(name: "post", targets: ["post"]),
+    .library(name: "PostOffice", targets: ["PostOffice"]),
+  ],
+  dependencies: [],
+  targets: [
+    // Letters flow one way: post -> PostOffice -> Linux. Nothing looks back up.
+    .systemLibrary(name: "CLinux"),
+    .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "PostOffice", dependencies: ["Linux"], swiftSettings: strict),
+    .target(name: "Commands", swiftSettings: strict),
+    .executableTarget(
+      name: "post", dependencies: ["PostOffice", "Linux", "Commands"], swiftSettings: strict),
+
+    .target(name: "TestKit", dependencies: ["Linux"], path: "Tests/TestKit", swiftSettings: strict),
+    .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
+    .testTarget(name: "CLITests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,44 @@
+// What Swift's Glibc module omits: newer headers, calls that glibc has no wrapper for or declares
+// only under _GNU_SOURCE, and the constants of those.
+#pragma once
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/inotify.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// renameat2(2) with RENAME_NOREPLACE: fails with EEXIST where rename(2) would
+/// overwrite, or (two links of one inode) would do nothing and say it did.
+static inline int clinux_rename_noreplace(int from_dir, const char *from, int to_dir, const char *to) {
+  return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 1u /* RENAME_NOREPLACE */);
+}
+
+/// getdents64(2), straight: readdir(3) would hide the errors and copy twice.
+static inline long clinux_getdents64(int fd, void *buffer, unsigned long size) {
+  return syscall(SYS_getdents64, fd, buffer, size);
+}
+
+/// pidfd_open(2): a descriptor that becomes readable when the process ends.
+static inline int clinux_pidfd_open(pid_t pid) {
+  return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/// syncfs(2): everything on the file system of this descriptor becomes durable.
+static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
+
+/// memfd_create(2) with MFD_CLOEXEC.
+static inline int clinux_memfd(const char *name) {
+  return (int)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */);
+}
+
+/// Byte-range locks that belong to the open file description, fcntl_locking(2).
+enum { clinux_ofd_getlk = 36, clinux_ofd_setlk = 37 };
+
+// glibc declares these under _GNU_SOURCE only, which would make this module's types differ from Glibc's.
+int pipe2(int ends[2], int flags);
+int ppoll(struct pollfd *set, nfds_t count, const struct timespec *limit, const sigset_t *mask);
+int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);

@@ -1,0 +1,76 @@
+// The parser's words for what is wrong. Every message names the place (program and command) and ends
+// with a remedy; whatever the user typed is shown by Visible.
+
+extension Parser {
+  /// A usage error at the place the parser has got to.
+  func failure(_ message: String) -> UsageError {
+    UsageError(message: "\(place): \(message)", command: command)
+  }
+
+  /// Ends a message about an unknown name.
+  func remedy(_ near: [String]) -> String {
+    near.isEmpty ? "; see \(place) --help" : "; did you mean \(near.joined(separator: " or "))?"
+  }
+
+  private var place: String {
+    command.map { "\(grammar.program) \($0.name)" } ?? grammar.program
+  }
+
+  /// A word of the synopsis that is not there; `location` continues the sentence.
+  func missing(_ name: String, _ location: String = "") -> UsageError {
+    let article = name.first.map("AEIOU".contains) == true ? "an" : "a"
+    return failure("\(article) \(name) is missing\(location); usage: \(grammar.usage(of: command))")
+  }
+
+  func unknownLong(_ name: ArraySlice<UInt8>, _ argument: Bytes) -> UsageError {
+    if let elsewhere = flagElsewhere({ $0.isNamed(name) }) { return elsewhere }
+    // The value may be long or secret: show the name alone, unless there is none.
+    let shown = name.isEmpty ? argument[...] : argument[..<name.endIndex]
+    let near = Suggestion.names(near: name, among: flags.map(\.long)).map { "--" + $0 }
+    return failure("unknown option \(Visible.word(shown))\(remedy(near))")
+  }
+
+  /// `-x`, or `-json` with one dash too few.
+  func unknownShort(_ argument: Bytes, at index: Int) -> UsageError {
+    let unknown = argument[index]
+    if let elsewhere = flagElsewhere({ $0.short?.asciiValue == unknown }) { return elsewhere }
+    // One letter is near to nothing, and a byte that is not ASCII is only a part of one.
+    let near = argument.count > 3 ? Suggestion.names(near: argument[1...], among: flags.map(\.long)) : []
+    let whole = Visible.word(argument)
+    let letter = unknown < 0x80 && argument.count > 2 ? "-\(Visible.text([unknown])) in \(whole)" : whole
+    return failure("unknown option \(letter)\(remedy(near.map { "--" + $0 }))")
+  }
+
+  /// `-q=5`, or `-w=5` for a flag that takes its value as `--wait=5` alone.
+  func misplacedValue(_ flag: Flag, _ short: String, _ value: ArraySlice<UInt8>) -> UsageError {
+    if case .optional = flag.value {
+      return failure("option \(short) takes no value; write --\(flag.long)=\(Visible.text(value))")
+    }
+    return failure("option \(short) takes no value; write \(short)")
+  }
+
+  func checkOperands(of command: Command) throws(UsageError) {
+    let required = command.operands.filter(\.isRequired)
+    if operands.count < required.count {
+      throw missing(required[operands.count].name)
+    }
+    let unbounded = command.operands.contains(where: \.isUnbounded)
+    if operands.count > command.operands.count, !unbounded {
+      let surplus = Visible.word(operands[command.operands.count])
+      let hint = perhapsMeant.map { "did you mean \($0)? " } ?? ""
+      throw failure("unexpected operand \(surplus); \(hint)usage: \(grammar.usage(of: command))")
+    }
+  }
+
+  /// Before the command name only global flags are accepted; one of some command's is merely misplaced.
+  private func flagElsewhere(_ matches: (Flag) -> Bool) -> UsageError? {
+    guard command == nil else { return nil }
+    for command in grammar.commands {
+      guard let flag = command.flags.first(where: matches) else { continue }
+      return failure(
+        "option --\(flag.long) goes behind the command name, as in "
+          + "\(grammar.program) \(command.name) --\(flag.long)")
+    }
+    return nil
+  }
+}

@@ -1,0 +1,94 @@
+// One option and one operand, each declared once. Parsing, help, man page and completions all read
+// these values; none of them keeps a list of its own.
+
+/// An argument as the kernel passed it: Linux paths and texts need not be UTF-8.
+package typealias Bytes = [UInt8]
+
+/// One option, declared once.
+package struct Flag: Sendable {
+  /// Whether an option takes a value; the text names it in help (`N`, `DIR`).
+  package enum Value: Sendable, Equatable {
+    /// `--all`
+    case none
+    /// `--retry N`, `--retry=N`, and with a short name `-n N`, `-nN`.
+    case required(String)
+    /// `--wait` or `--wait=D`, nothing else: a short name, or a next word, never carries the value.
+    case optional(String)
+  }
+
+  /// The name without its dashes: `retry`.
+  package var long: String
+  /// One ASCII letter or digit: `n`.
+  package var short: Character?
+  /// What value it takes.
+  package var value: Value
+  /// One line or several; may say the default. Lines too long for the help column are wrapped.
+  package var help: String
+  /// May be given more than once. Otherwise a second one is a usage error.
+  package var repeats: Bool
+
+  /// Declares an option.
+  package init(
+    _ long: String, short: Character? = nil, value: Value = .none, repeats: Bool = false, help: String
+  ) {
+    self.long = long
+    self.short = short
+    self.value = value
+    self.help = help
+    self.repeats = repeats
+  }
+
+  /// `-h, --help`: every grammar has it.
+  package static let help = Flag("help", short: "h", help: "show help and exit")
+  /// `-V, --version`: every grammar has it.
+  package static let version = Flag("version", short: "V", help: "show the version and exit")
+
+  /// How it is written, with its value: `--count N`, `--wait[=D]`, `--all`.
+  package var spelling: String {
+    switch value {
+    case .none: "--\(long)"
+    case .required(let name): "--\(long) \(name)"
+    case .optional(let name): "--\(long)[=\(name)]"
+    }
+  }
+
+  /// Whether the bytes are exactly its long name. Bytes, not String: no canonical equivalence here.
+  func isNamed(_ name: some Sequence<UInt8>) -> Bool {
+    long.utf8.elementsEqual(name)
+  }
+}
+
+/// One operand of a command's synopsis.
+package struct Operand: Sendable {
+  /// How many words it stands for.
+  package enum Arity: Sendable {
+    case one, optional, zeroOrMore, oneOrMore
+  }
+
+  /// As help shows it: `TOPIC`.
+  package var name: String
+  /// How many words it stands for.
+  package var arity: Arity
+  /// A line for the operands section of the help; empty when the name says enough.
+  package var help: String
+
+  /// Declares an operand.
+  package init(_ name: String, _ arity: Arity = .one, help: String = "") {
+    self.name = name
+    self.arity = arity
+    self.help = help
+  }
+
+  /// As in a usage line: `TOPIC`, `[FILE]`, `[FILE...]`, `ID...`.
+  package var spelling: String {
+    switch arity {
+    case .one: name
+    case .optional: "[\(name)]"
+    case .zeroOrMore: "[\(name)...]"
+    case .oneOrMore: "\(name)..."
+    }
+  }
+
+  var isRequired: Bool { arity == .one || arity == .oneOrMore }
+  var isUnbounded: Bool { arity == .zeroOrMore || arity == .oneOrMore }
+}

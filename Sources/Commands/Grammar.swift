@@ -1,0 +1,101 @@
+// The table: a program, its commands and their flags, declared once as a value. It knows how to
+// spell itself and to find things by name; what it means to run a command is the caller's business.
+
+/// A command line to copy, and what it does.
+package struct Example: Sendable {
+  /// The whole command line, program name included.
+  package var line: String
+  /// What it does; may be empty.
+  package var what: String
+
+  /// Declares an example.
+  package init(_ line: String, _ what: String = "") {
+    self.line = line
+    self.what = what
+  }
+}
+
+/// One command, declared once.
+package struct Command: Sendable {
+  /// As typed: `read`.
+  package var name: String
+  /// Its operands, in order.
+  package var operands: [Operand]
+  /// What may follow `--`, such as `COMMAND [ARG...]`; nil when `--` merely ends the options.
+  package var trailing: String?
+  /// One line, lower-case start, no full stop.
+  package var summary: String
+  /// Longer help, wrapped by its author at 79 columns; may be empty.
+  package var discussion: String
+  /// Its own flags; the grammar's global ones are accepted as well.
+  package var flags: [Flag]
+  /// Command lines worth copying.
+  package var examples: [Example]
+
+  /// Declares a command.
+  package init(
+    _ name: String, operands: [Operand] = [], trailing: String? = nil, summary: String,
+    discussion: String = "", flags: [Flag] = [], examples: [Example] = []
+  ) {
+    self.name = name
+    self.operands = operands
+    self.trailing = trailing
+    self.summary = summary
+    self.discussion = discussion
+    self.flags = flags
+    self.examples = examples
+  }
+
+  /// `help [COMMAND]`: every grammar has it, and the parser answers it itself.
+  package static let help = Command(
+    "help", operands: [Operand("COMMAND", .optional)], summary: "show help, or the help of one command")
+}
+
+/// The whole command line of a program.
+package struct Grammar: Sendable {
+  /// The program's name, as errors and usage lines show it.
+  package var program: String
+  /// What `--version` shows; printing it is the caller's business.
+  package var version: String
+  /// One line, lower-case start, no full stop.
+  package var summary: String
+  /// Global flags, accepted before and after the command name.
+  package var flags: [Flag]
+  /// In the order help shows them.
+  package var commands: [Command]
+  /// The end of the top-level help: exit codes, environment. Wrapped by its author; may be empty.
+  package var footer: String
+
+  /// Declares a program.
+  package init(
+    program: String, version: String, summary: String, flags: [Flag] = [], commands: [Command],
+    footer: String = ""
+  ) {
+    self.program = program
+    self.version = version
+    self.summary = summary
+    self.flags = flags
+    self.commands = commands
+    self.footer = footer
+  }
+
+  /// All that is accepted behind that command, or before any: its own flags, the global ones, and
+  /// `--help` and `--version`.
+  package func flags(of command: Command?) -> [Flag] {
+    (command?.flags ?? []) + flags + [.help, .version]
+  }
+
+  /// The command of exactly that name (`help` included), or nil.
+  package func command(named name: Bytes) -> Command? {
+    (commands + [.help]).first { $0.name.utf8.elementsEqual(name) }
+  }
+
+  /// One line without "Usage:": `post read [OPTION...] MAILBOX [-- COMMAND [ARG...]]`.
+  package func usage(of command: Command?) -> String {
+    guard let command else { return "\(program) [OPTION...] COMMAND [ARG...]" }
+    var words = [program, command.name, "[OPTION...]"]
+    words += command.operands.map(\.spelling)
+    if let trailing = command.trailing { words.append("[-- \(trailing)]") }
+    return words.joined(separator: " ")
+  }
+}

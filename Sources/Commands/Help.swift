@@ -1,0 +1,53 @@
+// The table as a reader sees it with --help: sections between empty lines, each ending the text with a
+// newline. The words are the table's; only the arrangement is made here.
+
+extension Grammar {
+  /// The program's help: usage, a line for each command, global options, footer.
+  package func help() -> String {
+    let list = commands.map { Columns.Row(left: $0.name, right: $0.summary) }
+    return page([
+      Columns.wrapped("Usage: \(usage(of: nil))"),
+      Columns.wrapped(sentence(summary)),
+      section("Commands (more with: \(program) help COMMAND):", list),
+      section("Options:", rows(flags + [.help, .version])),
+      Columns.wrapped(footer),
+    ])
+  }
+
+  /// One command's help: usage, what it does, its options, operands and examples.
+  package func help(for command: Command) -> String {
+    let operands = command.operands.filter { !$0.help.isEmpty }
+    let examples = command.examples.flatMap { example in
+      ["  \(example.line)"] + Columns.wrapped(example.what, width: Columns.width - 6).map { "      \($0)" }
+    }
+    return page([
+      Columns.wrapped("Usage: \(usage(of: command))"),
+      Columns.wrapped(sentence(command.summary)),
+      Columns.wrapped(command.discussion),
+      section("Options:", rows(command.flags)),
+      section("Global options:", rows(flags + [.help])),
+      section("Operands:", operands.map { Columns.Row(left: $0.name, right: $0.help) }),
+      examples.isEmpty ? [] : ["Examples:"] + examples,
+    ])
+  }
+
+  private func page(_ sections: [[String]]) -> String {
+    sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") + "\n" }.joined(separator: "\n")
+  }
+
+  private func section(_ title: String, _ rows: [Columns.Row]) -> [String] {
+    rows.isEmpty ? [] : [title] + Columns.lines(rows)
+  }
+
+  private func rows(_ flags: [Flag]) -> [Columns.Row] {
+    flags.map { flag in
+      let short = flag.short.map { "-\($0), " } ?? Columns.spaces(4)
+      return Columns.Row(left: short + flag.spelling, right: flag.help)
+    }
+  }
+
+  /// A summary stands in lists as it is; alone it is a sentence.
+  private func sentence(_ summary: String) -> String {
+    summary.isEmpty ? "" : summary.prefix(1).uppercased() + summary.dropFirst() + "."
+  }
+}

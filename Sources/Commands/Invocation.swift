@@ -1,0 +1,57 @@
+// What a command line turned out to mean. An invocation answers for the flags its grammar declares;
+// asked for any other it traps, because that is a typo in our own code and not the user's.
+
+/// What the arguments ask for.
+package enum Parsed: Sendable {
+  /// Help was asked for, of the program or of one command.
+  case help(Command?)
+  /// `--version` or `-V`.
+  case version
+  /// A well-formed command line.
+  case run(Invocation)
+}
+
+/// One well-formed command line: the number of operands fits the synopsis, and every flag is declared.
+package struct Invocation: Sendable {
+  struct Given: Sendable {
+    var long: String
+    var value: Bytes?
+  }
+
+  /// The command to run.
+  package let command: Command
+  /// In the order given, as many as the synopsis allows.
+  package let operands: [Bytes]
+  /// The words behind `--`, never empty; nil without `--`, or for a command that takes none.
+  package let trailing: [Bytes]?
+  let given: [Given]
+  let declared: [String]
+
+  /// Whether the flag was given.
+  package func has(_ long: String) -> Bool {
+    !occurrences(of: long).isEmpty
+  }
+
+  /// The value of the last one given; nil when there is none, or it came without its optional value.
+  package func value(_ long: String) -> Bytes? {
+    occurrences(of: long).last?.value
+  }
+
+  /// All values given, in order.
+  package func values(_ long: String) -> [Bytes] {
+    occurrences(of: long).compactMap(\.value)
+  }
+
+  private func occurrences(of long: String) -> [Given] {
+    precondition(declared.contains(long), "\(command.name) declares no flag --\(long)")
+    return given.filter { $0.long == long }
+  }
+}
+
+/// A command line that cannot be understood. Nothing has happened yet.
+package struct UsageError: Error {
+  /// One printable line that names the place and the remedy, without a newline.
+  package let message: String
+  /// The command it concerns, when the command line got that far.
+  package let command: Command?
+}

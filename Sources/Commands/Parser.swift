@@ -1,0 +1,161 @@
+// Arguments in, meaning out, by the GNU conventions: options and operands in any order, `--long value`,
+// `--long=value`, `-n5`, `-n 5`, `-qv`, `-` is an operand, `--` ends the options. One pass from left to
+// right: the first mistake is the one reported, and help asked for before it wins. Pure: no I/O.
+
+extension Grammar {
+  /// Understands a command line, the program's own name left out.
+  package func parse(_ arguments: [Bytes]) throws(UsageError) -> Parsed {
+    var parser = Parser(grammar: self, arguments: arguments)
+    return try parser.parse()
+  }
+}
+
+struct Parser {
+  let grammar: Grammar
+  let arguments: [Bytes]
+  /// The arguments before this one are understood.
+  var position = 0
+  var command: Command?
+  /// What is accepted at this place: grows when the command is known.
+  var flags: [Flag]
+  var given: [Invocation.Given] = []
+  var operands: [Bytes] = []
+  var trailing: [Bytes]?
+  /// `--wait=5` when `--wait 5` was typed: the 5 is an operand, and perhaps not meant as one.
+  var perhapsMeant: String?
+
+  static let dash = UInt8(ascii: "-")
+  static let equals = UInt8(ascii: "=")
+
+  init(grammar: Grammar, arguments: [Bytes]) {
+    self.grammar = grammar
+    self.arguments = arguments
+    flags = grammar.flags(of: nil)
+  }
+
+  mutating func parse() throws(UsageError) -> Parsed {
+    var optionsEnded = false
+    while let argument = next() {
+      if optionsEnded || argument.first != Self.dash || argument.count == 1 {
+        if command == nil {
+          try name(argument)
+          optionsEnded = false  // a `--` before the command ended the global options only
+        } else {
+          operands.append(argument)
+        }
+      } else if argument == [Self.dash, Self.dash] {
+        if let label = command?.trailing {
+          try takeTrailing(label)
+        } else {
+          optionsEnded = true
+        }
+      } else if let answer = try option(argument) {
+        return answer
+      }
+    }
+    return try finish()
+  }
+
+  private mutating func next() -> Bytes? {
+    guard position < arguments.count else { return nil }
+    position += 1
+    return arguments[position - 1]
+  }
+
+  private mutating func name(_ word: Bytes) throws(UsageError) {
+    let named = try find(word)
+    command = named
+    flags = grammar.flags(of: named)
+  }
+
+  private func find(_ word: Bytes) throws(UsageError) -> Command {
+    if let found = grammar.command(named: word) { return found }
+    let near = Suggestion.names(near: word, among: (grammar.commands + [.help]).map(\.name))
+    throw failure("unknown command \(Visible.word(word))\(remedy(near))")
+  }
+
+  /// One argument that begins with a dash. An answer when it asks for help or the version.
+  private mutating func option(_ argument: Bytes) throws(UsageError) -> Parsed? {
+    argument[1] == Self.dash ? try long(argument) : try bundle(argument)
+  }
+
+  private mutating func long(_ argument: Bytes) throws(UsageError) -> Parsed? {
+    let name = argument.dropFirst(2).prefix { $0 != Self.equals }
+    guard let flag = flags.first(where: { $0.isNamed(name) }) else {
+      throw unknownLong(name, argument)
+    }
+    var value: Bytes?
+    if name.endIndex < argument.endIndex { value = Bytes(argument[(name.endIndex + 1)...]) }
+    switch flag.value {
+    case .none where value != nil:
+      throw failure("option --\(flag.long) takes no value; write --\(flag.long)")
+    case .required(let label) where value == nil:
+      value = try nextValue(of: "--\(flag.long)", label)
+    case .optional where value == nil:
+      noticeSeparateValue(of: flag)
+    default: break
+    }
+    return try record(flag, value)
+  }
+
+  /// `-qvn5`: flags without a value, then perhaps one that takes the rest, or else the next argument.
+  private mutating func bundle(_ argument: Bytes) throws(UsageError) -> Parsed? {
+    for index in 1..<argument.count {
+      guard let flag = flags.first(where: { $0.short?.asciiValue == argument[index] }) else {
+        throw unknownShort(argument, at: index)
+      }
+      let short = "-" + Visible.text([argument[index]])
+      let rest = argument[(index + 1)...]
+      if case .required(let label) = flag.value {
+        return try record(flag, rest.isEmpty ? nextValue(of: short, label) : Bytes(rest))
+      }
+      if rest.first == Self.equals { throw misplacedValue(flag, short, rest.dropFirst()) }
+      if case .optional = flag.value, rest.isEmpty { noticeSeparateValue(of: flag) }
+      if let answer = try record(flag, nil) { return answer }
+    }
+    return nil
+  }
+
+  /// The next argument, whatever it begins with, by the same conventions.
+  private mutating func nextValue(of option: String, _ label: String) throws(UsageError) -> Bytes {
+    if let value = next() { return value }
+    throw failure("option \(option) needs a value; write \(option) \(label)")
+  }
+
+  private mutating func noticeSeparateValue(of flag: Flag) {
+    guard position < arguments.count, arguments[position].first != Self.dash else { return }
+    perhapsMeant = "--\(flag.long)=\(Visible.text(arguments[position]))"
+  }
+
+  private mutating func record(_ flag: Flag, _ value: Bytes?) throws(UsageError) -> Parsed? {
+    if flag.long == Flag.help.long { return .help(command) }
+    if flag.long == Flag.version.long { return .version }
+    if !flag.repeats, given.contains(where: { $0.long == flag.long }) {
+      throw failure("option --\(flag.long) is given twice; give it once")
+    }
+    given.append(.init(long: flag.long, value: value))
+    return nil
+  }
+
+  /// Everything behind `--`, dashes or not.
+  private mutating func takeTrailing(_ label: String) throws(UsageError) {
+    let words = Array(arguments[position...])
+    if words.isEmpty { throw missing(String(label.prefix { $0 != " " }), " behind --") }
+    trailing = words
+    position = arguments.count
+  }
+
+  private mutating func finish() throws(UsageError) -> Parsed {
+    guard let command else {
+      throw failure("a COMMAND is missing; see \(grammar.program) --help")
+    }
+    try checkOperands(of: command)
+    if command.name == Command.help.name {
+      guard let word = operands.first else { return .help(nil) }
+      return .help(try find(word))
+    }
+    return .run(
+      Invocation(
+        command: command, operands: operands, trailing: trailing, given: given, declared: flags.map(\.long)))
+  }
+}

@@ -1,0 +1,126 @@
+// Child processes: posix_spawn(3), never fork. Each is the leader of a process group of its own, so
+// that it can be ended with all it started; it gets default signals, an empty mask, and the three
+// descriptors it was given.
+
+import CLinux
+import Glibc
+
+/// A child process that we started and have not yet reaped.
+package struct Child: ~Copyable {
+  package let pid: Int32
+  /// Becomes readable when the child has ended, pidfd_open(2).
+  package let ended: File
+
+  package enum Exit: Hashable, Sendable {
+    case code(Int32)
+    case signal(Int32)
+  }
+
+  /// What the child's standard output or error shall be.
+  package enum Stream: Sendable {
+    case inherit
+    case descriptor(Int32)
+  }
+
+  /// Starts a program.
+  /// - Parameters:
+  ///   - words: the program and its arguments; a program without a slash is looked for in PATH.
+  ///   - environment: `NAME=value` entries, all there are.
+  ///   - input: the descriptor that becomes its standard input, position and locks included.
+  ///   - folder: its current directory; nil keeps ours.
+  /// - Throws: ENOENT, EACCES, ENOEXEC ... when the program cannot be run; EAGAIN, ENOMEM when no
+  ///   process can be made.
+  package init(
+    _ words: [Path], environment: [Path], input: Int32, output: Stream = .inherit, errors: Stream = .inherit,
+    folder: Path? = nil
+  ) throws(Errno) {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, input, 0)
+    if case .descriptor(let descriptor) = output { posix_spawn_file_actions_adddup2(&actions, descriptor, 1) }
+    if case .descriptor(let descriptor) = errors { posix_spawn_file_actions_adddup2(&actions, descriptor, 2) }
+    // What our own parent left open is no business of the child's.
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    if let folder { _ = try folder.call { -posix_spawn_file_actions_addchdir_np(&actions, $0) } }
+
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
+    posix_spawnattr_setflags(&attributes, Int16(flags))
+    var signals = sigset_t()
+    sigfillset(&signals)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+
+    var pid: pid_t = 0
+    let code = withCStrings(words) { argv in
+      withCStrings(environment) { envp in
+        argv[0].map { posix_spawnp(&pid, $0, &actions, &attributes, argv, envp) } ?? EINVAL
+      }
+    }
+    if code != 0 { throw Errno(code) }
+    let descriptor = clinux_pidfd_open(pid)
+    let failure = errno
+    guard descriptor >= 0 else {
+      // Without the descriptor we could not wait for it: end it now rather than lose sight of it.
+      Glibc.kill(-pid, SIGKILL)
+      waitpid(pid, nil, 0)
+      throw Errno(failure)
+    }
+    self.pid = pid
+    ended = File(owning: descriptor)
+  }
+
+  /// Sends a signal to the child and everything it started (its process group). No error if all are gone.
+  package borrowing func signal(_ signal: Signal) { Glibc.kill(-pid, signal.rawValue) }
+
+  /// Whether the child has ended; it stays a zombie, so its process group still bears its number.
+  package borrowing func hasEnded() throws(Errno) -> Bool {
+    var info = siginfo_t()
+    _ = try check { waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) }
+    return info.si_signo != 0
+  }
+
+  /// Waits for the child's end and tells how it ended. Its number may be another's afterwards.
+  package consuming func reap() throws(Errno) -> Exit {
+    var status: Int32 = 0
+    _ = try check { waitpid(pid, &status, 0) }
+    let signal = status & 0x7f  // WIFSIGNALED, WTERMSIG and WEXITSTATUS are macros that C keeps for itself
+    return signal == 0 ? .code((status >> 8) & 0xff) : .signal(signal)
+  }
+
+  /// Runs a program to its end and returns what it printed; empty if it failed.
+  package static func output(of words: [Path]) throws(Errno) -> String {
+    var ends: [Int32] = [-1, -1]
+    _ = try check { pipe2(&ends, O_CLOEXEC) }
+    let reading = File(owning: ends[0])
+    let writing = File(owning: ends[1])
+    let nothing = try File("/dev/null", .readFollowing)
+    let child = try Child(
+      words, environment: Host.allEnvironment, input: nothing.descriptor,
+      output: .descriptor(writing.descriptor), errors: .descriptor(nothing.descriptor))
+    _ = consume writing  // ours must go, or the pipe never ends
+    let text = try reading.readAll(limit: 1 << 20)
+    return try child.reap() == .code(0) ? String(decoding: text, as: UTF8.self) : ""
+  }
+}
+
+/// Lends an argv: pointers to NUL-terminated strings and a null at the end.
+private func withCStrings<Result>(
+  _ paths: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+) -> Result {
+  let copies: [UnsafeMutablePointer<CChar>?] = paths.map { path in
+    let copy = UnsafeMutablePointer<CChar>.allocate(capacity: path.bytes.count + 1)
+    for (index, byte) in path.bytes.enumerated() { copy[index] = CChar(bitPattern: byte) }
+    copy[path.bytes.count] = 0
+    return copy
+  }
+  defer { for copy in copies { copy?.deallocate() } }
+  return (copies + [nil]).withUnsafeBufferPointer { buffer in
+    guard let start = buffer.baseAddress else { preconditionFailure("the list ends with a null") }
+    return body(start)
+  }
+}

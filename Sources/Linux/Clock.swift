@@ -1,0 +1,18 @@
+// Two clocks: the wall clock for names and dates, the monotonic one for waiting.
+
+import Glibc
+
+package enum Clock {
+  /// Nanoseconds since 1970-01-01 UTC. May jump.
+  package static var wall: Int64 { read(CLOCK_REALTIME) }
+
+  /// Nanoseconds since some moment before the process began. Never goes back.
+  package static var monotonic: Int64 { read(CLOCK_MONOTONIC) }
+
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var now = timespec()
+    let result = clock_gettime(clock, &now)
+    precondition(result == 0, "clock_gettime knows this clock")
+    return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+  }
+}

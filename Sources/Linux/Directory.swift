@@ -1,0 +1,175 @@
+// An open directory, and every change of names. Paths are relative to it, so a spool that is
+// renamed while we work stays the spool we opened.
+
+import CLinux
+import Glibc
+
+/// A directory held open; its methods take names (or short relative paths) inside it.
+package struct Directory: ~Copyable {
+  package let file: File
+
+  /// - Parameter path: from the current directory, or absolute; symlinks are followed.
+  package init(_ path: Path) throws(Errno) {
+    file = File(owning: try path.call { Glibc.open($0, Directory.flags) })
+  }
+
+  private init(owning descriptor: Int32) { file = File(owning: descriptor) }
+
+  private static let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+
+  private var fd: Int32 { file.descriptor }
+
+  package borrowing func directory(_ name: Path) throws(Errno) -> Directory {
+    Directory(owning: try name.call { openat(fd, $0, Directory.flags) })
+  }
+
+  package borrowing func open(_ name: Path, _ mode: OpenMode) throws(Errno) -> File {
+    File(owning: try name.call { openat(fd, $0, mode.flags, mode.permissions) })
+  }
+
+  /// Makes one directory, 0777 less the umask. EEXIST if the name is taken.
+  package borrowing func makeDirectory(_ name: Path) throws(Errno) {
+    _ = try name.call { mkdirat(fd, $0, 0o777) }
+  }
+
+  package borrowing func makeSymlink(_ name: Path, to target: Path) throws(Errno) {
+    let fd = fd
+    try twoNames(target, name) { symlinkat($0, fd, $1) }
+  }
+
+  package borrowing func readSymlink(_ name: Path) throws(Errno) -> Path {
+    var target = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let capacity = target.count
+    let count = try target.withUnsafeMutableBytes { buffer -> Result<Int, Errno> in
+      guard let start = buffer.bindMemory(to: CChar.self).baseAddress else { return .failure(.invalid) }
+      do throws(Errno) { return .success(try name.call { readlinkat(fd, $0, start, capacity) }) } catch {
+        return .failure(error)
+      }
+    }.get()
+    return Path(target[..<count])
+  }
+
+  /// Moves a name; fails with EEXIST rather than replace one (or do nothing, between two links
+  /// of one inode, and report success).
+  package borrowing func rename(
+    _ name: Path, to target: borrowing Directory, _ newName: Path
+  ) throws(Errno) {
+    let (from, to) = (fd, target.fd)
+    try twoNames(name, newName) { clinux_rename_noreplace(from, $0, to, $1) }
+  }
+
+  /// Moves a name over whatever bears the new one: for settings files, replaced whole or not at all.
+  package borrowing func replace(_ newName: Path, with name: Path) throws(Errno) {
+    let fd = fd
+    try twoNames(name, newName) { renameat(fd, $0, fd, $1) }
+  }
+
+  /// A second name for the same inode. Never follows a symlink.
+  package borrowing func link(
+    _ name: Path, into target: borrowing Directory, _ newName: Path
+  ) throws(Errno) {
+    let (from, to) = (fd, target.fd)
+    try twoNames(name, newName) { linkat(from, $0, to, $1, 0) }
+  }
+
+  package borrowing func remove(_ name: Path) throws(Errno) {
+    _ = try name.call { unlinkat(fd, $0, 0) }
+  }
+
+  /// Removes an empty directory.
+  package borrowing func removeDirectory(_ name: Path) throws(Errno) {
+    _ = try name.call { unlinkat(fd, $0, AT_REMOVEDIR) }
+  }
+
+  /// What bears this name, symlinks not followed.
+  package borrowing func status(_ name: Path) throws(Errno) -> Status {
+    var buffer = stat()
+    _ = try name.call { fstatat(fd, $0, &buffer, AT_SYMLINK_NOFOLLOW) }
+    return Status(buffer)
+  }
+
+  package borrowing func exists(_ name: Path) throws(Errno) -> Bool {
+    do throws(Errno) {
+      _ = try status(name)
+      return true
+    } catch .noEntry { return false }
+  }
+
+  /// Makes the names in this directory durable, fsync(2).
+  package borrowing func sync() throws(Errno) { try file.sync() }
+
+  /// Makes everything on this directory's file system durable, syncfs(2).
+  package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(fd) } }
+
+  /// Free space for unprivileged users on this directory's file system.
+  package borrowing func freeSpace() throws(Errno) -> (bytes: UInt64, inodes: UInt64) {
+    var buffer = statvfs()
+    _ = try check { fstatvfs(fd, &buffer) }
+    return (UInt64(buffer.f_bavail) * UInt64(buffer.f_frsize), UInt64(buffer.f_favail))
+  }
+
+  /// Takes the directory's own lock, flock(2), for as long as it stays open.
+  /// - Returns: false if somebody else has it.
+  package borrowing func tryLock() throws(Errno) -> Bool {
+    do throws(Errno) {
+      _ = try check { flock(fd, LOCK_EX | LOCK_NB) }
+      return true
+    } catch .again { return false }
+  }
+
+  /// Waits for the directory's own lock.
+  package borrowing func lock() throws(Errno) { _ = try check { flock(fd, LOCK_EX) } }
+
+  package borrowing func unlock() { flock(fd, LOCK_UN) }
+
+  /// Calls `body` with each name but those that begin with a dot, in the file system's order.
+  ///
+  /// Names that appear or vanish during the walk may or may not be met; no other is missed.
+  package borrowing func forEachName(_ body: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
+    try forEachEntry { name in if name.first != UInt8(ascii: ".") { body(name) } }
+  }
+
+  /// Like ``forEachName(_:)``, hidden names too; only `.` and `..` are left out.
+  package borrowing func forEachEntry(_ body: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
+    _ = try check { lseek(fd, 0, SEEK_SET) }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
+    defer { buffer.deallocate() }
+    while true {
+      let filled = try check { clinux_getdents64(fd, buffer.baseAddress, UInt(buffer.count)) }
+      if filled == 0 { return }
+      var offset = 0
+      while offset < filled {  // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, name
+        let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
+        let field = UnsafeRawBufferPointer(rebasing: buffer[(offset + 19)..<(offset + length)])
+        let end = field.firstIndex(of: 0) ?? field.endIndex
+        let name = UnsafeRawBufferPointer(rebasing: field[..<end])
+        let isDots = name.allSatisfy { $0 == UInt8(ascii: ".") } && name.count <= 2
+        if !isDots { body(name) }
+        offset += length
+      }
+    }
+  }
+
+  /// All names in byte order. For directories known to be small.
+  package borrowing func names() throws(Errno) -> [Path] {
+    var found = [Path]()
+    try forEachName { found.append(Path($0)) }
+    return found.sorted()
+  }
+}
+
+/// A call that takes two names at once.
+@inline(__always)
+private func twoNames(
+  _ first: Path, _ second: Path,
+  _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32
+) throws(Errno) {
+  var failure: Errno?
+  _ = try first.call { one -> Int32 in
+    do throws(Errno) { return try second.call { two in body(one, two) } } catch {
+      failure = error
+      return 0
+    }
+  }
+  if let failure { throw failure }
+}

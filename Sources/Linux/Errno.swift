@@ -1,0 +1,62 @@
+// The one error of this room. Expected failures are thrown as `Errno`; EBADF and
+// EFAULT can only be our own bug and trap on the spot; EINTR never leaves this file.
+
+import CLinux
+import Glibc
+
+/// An error number of the kernel, errno(3).
+package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
+  package let code: Int32
+
+  package init(_ code: Int32) { self.code = code }
+
+  /// The kernel's own words: "No space left on device".
+  package var description: String {
+    guard let words = strerror(code) else { return "error \(code)" }
+    return String(cString: words)
+  }
+
+  package static let notPermitted = Errno(EPERM)
+  package static let noEntry = Errno(ENOENT)
+  package static let exists = Errno(EEXIST)
+  package static let notDirectory = Errno(ENOTDIR)
+  package static let isDirectory = Errno(EISDIR)
+  package static let notEmpty = Errno(ENOTEMPTY)
+  package static let denied = Errno(EACCES)
+  package static let crossDevice = Errno(EXDEV)
+  package static let tooManyLinks = Errno(EMLINK)
+  package static let loop = Errno(ELOOP)
+  package static let noSpace = Errno(ENOSPC)
+  package static let quota = Errno(EDQUOT)
+  package static let readOnly = Errno(EROFS)
+  package static let io = Errno(EIO)
+  package static let again = Errno(EAGAIN)
+  package static let invalid = Errno(EINVAL)
+  package static let notSupported = Errno(EOPNOTSUPP)
+  package static let badDescriptor = Errno(EBADF)
+  package static let brokenPipe = Errno(EPIPE)
+  package static let noProcess = Errno(ESRCH)
+  package static let noDeviceAddress = Errno(ENXIO)
+  package static let noMemory = Errno(ENOMEM)
+  package static let processFiles = Errno(EMFILE)
+  package static let systemFiles = Errno(ENFILE)
+  package static let nameTooLong = Errno(ENAMETOOLONG)
+
+  /// The disk is full, by blocks, inodes or quota: the same call may succeed once there is space.
+  package var isFull: Bool { self == .noSpace || self == .quota }
+}
+
+/// Runs a system call, again when a signal interrupted it, and throws what it reports.
+///
+/// `errno` is read here, before anything else can run and change it.
+@inline(__always)
+func check<Result: FixedWidthInteger & SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
+  while true {
+    let result = call()
+    if result >= 0 { return result }
+    let code = errno
+    if code == EINTR { continue }
+    precondition(code != EBADF && code != EFAULT, "a system call was given a bad descriptor or address")
+    throw Errno(code)
+  }
+}

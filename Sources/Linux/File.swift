@@ -1,0 +1,181 @@
+// An open file: one owner, closed once, never retried (on Linux a failed close(2) has closed).
+
+import CLinux
+import Glibc
+
+/// A descriptor with one owner. It closes when the owner goes.
+package struct File: ~Copyable {
+  package let descriptor: Int32
+
+  /// Takes over a descriptor that nobody else will close.
+  package init(owning descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { close(descriptor) }
+
+  /// Opens a path from the current directory's or the root's point of view.
+  package init(_ path: Path, _ mode: OpenMode) throws(Errno) {
+    descriptor = try path.call { open($0, mode.flags, mode.permissions) }
+  }
+
+  /// An unnamed file in memory that many processes may append to; gone with its last descriptor.
+  package static func inMemory() throws(Errno) -> File {
+    let descriptor = try check { clinux_memfd("post") }
+    let file = File(owning: descriptor)
+    _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) }
+    return file
+  }
+
+  /// Reads up to the buffer's size. 0 is the end; an error is an error, never an end.
+  package borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+    try check { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+  }
+
+  package borrowing func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try check { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+  }
+
+  /// Writes all bytes, however many calls that takes (a short write is followed by the rest).
+  package borrowing func write(_ bytes: UnsafeRawBufferPointer) throws(Errno) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let chunk = UnsafeRawBufferPointer(rebasing: rest)
+      let count = try check { Glibc.write(descriptor, chunk.baseAddress, chunk.count) }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  package borrowing func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+    var rest = bytes[...]
+    var position = offset
+    while !rest.isEmpty {
+      let chunk = UnsafeRawBufferPointer(rebasing: rest)
+      let count = try check { pwrite(descriptor, chunk.baseAddress, chunk.count, off_t(position)) }
+      rest = rest.dropFirst(count)
+      position += Int64(count)
+    }
+  }
+
+  package borrowing func write(_ bytes: [UInt8]) throws(Errno) {
+    let failure: Errno? = bytes.withUnsafeBytes { buffer in
+      do throws(Errno) {
+        try write(buffer)
+        return nil
+      } catch { return error }
+    }
+    if let failure { throw failure }
+  }
+
+  package borrowing func write(_ text: String) throws(Errno) { try write(Array(text.utf8)) }
+
+  /// Everything from the current position on.
+  /// - Parameter limit: the most bytes to hold; a longer file is cut there.
+  package borrowing func readAll(limit: Int) throws(Errno) -> [UInt8] {
+    var content = [UInt8]()
+    var chunk = [UInt8](repeating: 0, count: min(limit, 64 << 10))
+    while content.count < limit {
+      var count = 0
+      var failure: Errno?
+      chunk.withUnsafeMutableBytes { buffer in
+        do throws(Errno) { count = try read(into: buffer) } catch { failure = error }
+      }
+      if let failure { throw failure }
+      if count == 0 { break }
+      content += chunk[..<min(count, limit - content.count)]
+    }
+    return content
+  }
+
+  /// The last bytes of the file, at most `limit` of them.
+  package borrowing func tail(limit: Int) throws(Errno) -> [UInt8] {
+    try seek(to: max(0, try status().size - Int64(limit)))
+    return try readAll(limit: limit)
+  }
+
+  /// Moves the position that this descriptor shares with every copy of it.
+  package borrowing func seek(to offset: Int64) throws(Errno) {
+    _ = try check { lseek(descriptor, off_t(offset), SEEK_SET) }
+  }
+
+  package borrowing func truncate(to size: Int64) throws(Errno) {
+    _ = try check { ftruncate(descriptor, off_t(size)) }
+  }
+
+  /// Reserves blocks, posix_fallocate(3): later writes there cannot meet a full disk.
+  package borrowing func allocate(_ size: Int64) throws(Errno) {
+    let code = posix_fallocate(descriptor, 0, off_t(size))
+    if code != 0 { throw Errno(code) }
+  }
+
+  /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing.
+  package borrowing func sync() throws(Errno) { _ = try check { fsync(descriptor) } }
+
+  package borrowing func status() throws(Errno) -> Status {
+    var buffer = stat()
+    _ = try check { fstat(descriptor, &buffer) }
+    return Status(buffer)
+  }
+}
+
+/// How a file is opened. Every mode closes on exec and makes no terminal ours.
+package enum OpenMode: Sendable {
+  /// To be read. Never follows a symlink at the end, never blocks on a FIFO.
+  case read
+  /// To be read, following symlinks: a path a person typed.
+  case readFollowing
+  /// Made by this call, or EEXIST; open for reading and writing whatever the permissions say.
+  case create(permissions: UInt32)
+  /// Made if missing, and only ever added to.
+  case append(permissions: UInt32)
+
+  var flags: Int32 {
+    let always = O_CLOEXEC | O_NOCTTY
+    return switch self {
+    case .read: always | O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+    case .readFollowing: always | O_RDONLY
+    case .create: always | O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+    case .append: always | O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK
+    }
+  }
+
+  var permissions: mode_t {
+    switch self {
+    case .read, .readFollowing: 0
+    case .create(let permissions), .append(let permissions): mode_t(permissions)
+    }
+  }
+}
+
+/// What stat(2) tells of a file.
+package struct Status: Sendable {
+  package enum Kind: Sendable { case regular, directory, symlink, fifo, other }
+
+  package let kind: Kind
+  package let size: Int64
+  package let device: UInt64
+  package let inode: UInt64
+  package let links: Int
+  package let owner: UInt32
+  package let permissions: UInt32
+  /// Last change of the content, nanoseconds since 1970.
+  package let modified: Int64
+
+  init(_ buffer: stat) {
+    kind =
+      switch buffer.st_mode & S_IFMT {
+      case S_IFREG: .regular
+      case S_IFDIR: .directory
+      case S_IFLNK: .symlink
+      case S_IFIFO: .fifo
+      default: .other
+      }
+    size = Int64(buffer.st_size)
+    device = UInt64(buffer.st_dev)
+    inode = UInt64(buffer.st_ino)
+    links = Int(buffer.st_nlink)
+    owner = buffer.st_uid
+    permissions = UInt32(buffer.st_mode & 0o7777)
+    modified = Int64(buffer.st_mtim.tv_sec) * 1_000_000_000 + Int64(buffer.st_mtim.tv_nsec)
+  }
+}

@@ -1,0 +1,77 @@
+// Who and where we are: host, process, user, environment, random bits.
+
+import CLinux
+import Glibc
+
+package enum Host {
+  /// The node's name as uname(2) tells it, unchanged.
+  package static var name: String {
+    var names = utsname()
+    guard uname(&names) == 0 else { return "localhost" }
+    return withUnsafeBytes(of: &names.nodename) { visible(Array($0.prefix { $0 != 0 })) }
+  }
+
+  package static var processID: Int32 { getpid() }
+  package static var userID: UInt32 { geteuid() }
+
+  /// 32 random bits from the kernel.
+  package static var random: UInt32 {
+    var bits: UInt32 = 0
+    while getrandom(&bits, MemoryLayout<UInt32>.size, 0) != MemoryLayout<UInt32>.size {}
+    return bits
+  }
+
+  /// A variable of the environment, as bytes; nil when unset or empty.
+  package static func environment(_ name: String) -> Path? {
+    guard let value = getenv(name), value.pointee != 0 else { return nil }
+    return Path(cString: value)
+  }
+
+  /// Everything in the environment, as `NAME=value` bytes.
+  package static var allEnvironment: [Path] {
+    var entries = [Path]()
+    var next = Glibc.environ
+    while let entry = next.pointee {
+      entries.append(
+        Path(cString: entry))
+      next += 1
+    }
+    return entries
+  }
+
+  /// The user's login name: /etc/passwd, else what `getent passwd` knows (LDAP and the like), else
+  /// the number. getpwuid(3) is left alone: in a static program it needs the libraries of the day.
+  package static var userName: String {
+    let id = userID
+    if let text = readText("/etc/passwd"), let name = loginName(of: id, in: text) { return name }
+    if let text = try? Child.output(of: ["getent", "passwd", Path(String(id))]),
+      let name = loginName(of: id, in: text)
+    {
+      return name
+    }
+    return String(id)
+  }
+
+  /// The current directory.
+  package static func workingDirectory() throws(Errno) -> Path {
+    guard let bytes = getcwd(nil, 0) else { throw Errno(errno) }
+    defer { free(bytes) }
+    return Path(cString: bytes)
+  }
+
+  private static func readText(_ path: Path) -> String? {
+    guard let file = try? File(path, .readFollowing), let bytes = try? file.readAll(limit: 16 << 20) else {
+      return nil
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// The first field of the passwd(5) line whose third is this user's number.
+func loginName(of id: UInt32, in text: String) -> String? {
+  for line in text.split(separator: "\n") {
+    let fields = line.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false)
+    if fields.count > 2, fields[2] == String(id), !fields[0].isEmpty { return String(fields[0]) }
+  }
+  return nil
+}

@@ -1,0 +1,41 @@
+// Byte-range locks of the open file description, fcntl_locking(2): they last as long as any
+// descriptor of that open file in any process, so a handler that inherits one keeps it, and the
+// kernel drops it at the last close, however the holders die. No pid, no time-out, no clock.
+
+import CLinux
+import Glibc
+
+extension File {
+  package enum LockKind: Sendable {
+    /// Many may hold it; needs a file open for reading.
+    case shared
+    /// One may hold it; needs a file open for writing.
+    case exclusive
+  }
+
+  /// Takes the lock on one byte of the file, which need not exist.
+  /// - Returns: false if another open file holds it in the way.
+  package borrowing func tryLock(_ kind: LockKind, byte: UInt64) throws(Errno) -> Bool {
+    var range = lockRange(kind == .shared ? F_RDLCK : F_WRLCK, byte)
+    do throws(Errno) {
+      _ = try check { fcntl(descriptor, Int32(clinux_ofd_setlk), &range) }
+      return true
+    } catch .again { return false } catch .denied { return false }
+  }
+
+  /// Whether any other open file holds a lock on this byte, of either kind.
+  package borrowing func isLocked(byte: UInt64) throws(Errno) -> Bool {
+    var range = lockRange(F_WRLCK, byte)
+    _ = try check { fcntl(descriptor, Int32(clinux_ofd_getlk), &range) }
+    return range.l_type != Int16(F_UNLCK)
+  }
+}
+
+private func lockRange(_ type: Int32, _ byte: UInt64) -> flock {
+  var range = flock()
+  range.l_type = Int16(type)
+  range.l_whence = Int16(SEEK_SET)
+  range.l_start = off_t(truncatingIfNeeded: byte & 0x7fff_ffff_ffff_fffe)  // off_t is signed, and start + 1 must fit
+  range.l_len = 1
+  return range
+}

@@ -1,0 +1,121 @@
+// File names are bytes. `String` would repair what is not UTF-8, and then name another file.
+
+import Glibc
+
+/// A path or file name exactly as the kernel sees it: any bytes but NUL.
+package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+  /// The bytes and one NUL, so that a system call needs no copy.
+  private var terminated: [UInt8]
+
+  // Each of these is written out: a generic one would look up conformances at run time, which
+  // costs every start of the program more than all its system calls.
+
+  /// - Parameter bytes: the path; what stands behind a NUL is cut off, as the kernel would.
+  package init(_ bytes: ArraySlice<UInt8>) {
+    terminated = []
+    terminated.reserveCapacity(bytes.count + 1)
+    for byte in bytes {
+      if byte == 0 { break }
+      terminated.append(byte)
+    }
+    terminated.append(0)
+  }
+
+  package init(_ bytes: [UInt8]) { self.init(bytes[...]) }
+  package init(_ text: String) { self.init(Array(text.utf8)[...]) }
+  package init(stringLiteral text: String) { self.init(text) }
+
+  /// A name that the kernel lends us.
+  package init(_ name: UnsafeRawBufferPointer) {
+    terminated = [UInt8](unsafeUninitializedCapacity: name.count + 1) { buffer, count in
+      UnsafeMutableRawBufferPointer(buffer).copyMemory(from: name)
+      buffer[name.count] = 0
+      count = name.count + 1
+    }
+  }
+
+  /// A C string that somebody else owns.
+  package init(cString: UnsafePointer<CChar>) {
+    self.init(UnsafeRawBufferPointer(start: cString, count: strlen(cString)))
+  }
+
+  package var bytes: ArraySlice<UInt8> { terminated.dropLast() }
+  package var isEmpty: Bool { terminated.count == 1 }
+  package var isAbsolute: Bool { terminated[0] == UInt8(ascii: "/") }
+
+  /// For people: what is not UTF-8 or would steer a terminal is shown as `\x1b`.
+  package var description: String { visible(Array(bytes)) }
+
+  package static func / (folder: Path, name: Path) -> Path {
+    var path = folder
+    path.terminated[path.terminated.count - 1] = UInt8(ascii: "/")
+    path.terminated += name.terminated
+    return path
+  }
+
+  package static func / (folder: Path, name: String) -> Path { folder / Path(name) }
+
+  /// Everything before the last slash: the directory that holds this name.
+  package var parent: Path {
+    var rest = bytes
+    while rest.count > 1, rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
+    guard let slash = rest.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == rest.startIndex ? "/" : Path(rest[..<slash])
+  }
+
+  /// What stands behind the last slash.
+  package var name: Path {
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return self }
+    return Path(bytes[(slash + 1)...])
+  }
+
+  package static func < (left: Path, right: Path) -> Bool {
+    left.terminated.lexicographicallyPrecedes(right.terminated)
+  }
+
+  /// Lends the NUL-terminated bytes to one system call, run again while signals interrupt it.
+  @inline(__always)
+  func call<Result: FixedWidthInteger & SignedInteger>(
+    _ body: (UnsafePointer<CChar>) -> Result
+  ) throws(Errno) -> Result {
+    let outcome: Swift.Result<Result, Errno> = terminated.withUnsafeBufferPointer { buffer in
+      buffer.withMemoryRebound(to: CChar.self) { chars in
+        guard let start = chars.baseAddress else { return .failure(.invalid) }
+        do throws(Errno) { return .success(try check { body(start) }) } catch { return .failure(error) }
+      }
+    }
+    return try outcome.get()
+  }
+}
+
+/// Bytes as text that a terminal shows and obeys in nothing: controls and stray bytes become `\xNN`.
+package func visible(_ bytes: [UInt8]) -> String {
+  var text = ""
+  if let whole = String(validating: bytes, as: UTF8.self) {
+    for scalar in whole.unicodeScalars {
+      let steersTerminal = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+      if steersTerminal {
+        text += escaped(UInt8(truncatingIfNeeded: scalar.value))
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+  } else {
+    for byte in bytes {
+      if (0x20..<0x7f).contains(byte) {
+        text.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        text += escaped(byte)
+      }
+    }
+  }
+  return text
+}
+
+/// The same for text.
+package func visible(_ text: String) -> String { visible(Array(text.utf8)) }
+
+private func escaped(_ byte: UInt8) -> String {
+  let digits = String(byte, radix: 16)
+  return "\\x" + (digits.count == 1 ? "0" : "") + digits
+}

@@ -1,0 +1,26 @@
+// Waiting: one ppoll(2) for everything.
+
+import CLinux
+import Glibc
+
+/// Waits until one of the descriptors can be read or the time is over.
+/// - Parameters:
+///   - descriptors: to be watched for reading (or a hang-up).
+///   - nanoseconds: the longest wait; nil waits for as long as it takes.
+/// - Returns: for each descriptor whether it is ready; all false after a time-out.
+package func waitReadable(_ descriptors: [Int32], atMost nanoseconds: Int64?) throws(Errno) -> [Bool] {
+  var set = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+  var limit = timespec()
+  if let nanoseconds {
+    let length = max(0, nanoseconds)
+    limit = timespec(tv_sec: Int(length / 1_000_000_000), tv_nsec: Int(length % 1_000_000_000))
+  }
+  let isBounded = nanoseconds != nil
+  let (result, code) = withUnsafePointer(to: &limit) { limit in
+    let result = ppoll(&set, nfds_t(set.count), isBounded ? limit : nil, nil)
+    return (result, errno)
+  }
+  // A signal that nobody blocked is no reason to wait anew: the caller looks at its deadlines.
+  if result < 0 && code != EINTR { throw Errno(code) }
+  return set.map { $0.revents != 0 }
+}

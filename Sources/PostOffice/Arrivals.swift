@@ -1,0 +1,57 @@
+// Waiting for the next letter of one mailbox, for readers: what the watcher does for all.
+
+import Linux
+
+/// Waits until a mailbox may have a letter. Make it before the first look into the mailbox, or a
+/// letter could arrive between the look and the wait.
+package final class Arrivals {
+  private let desk: Desk
+  private var topics: [Name: TopicDesk] = [:]
+  private var watches: WatchList
+
+  package init(_ mailbox: Mailbox) throws(PostError) {
+    desk = Desk(mailbox, try mailbox.settings())
+    watches = try WatchList(mailbox.office.path)
+    watches.add(.arrived(mailbox.name))
+    for topic in try mailbox.office.topics(of: mailbox.name) {
+      watches.add(.accepted(topic.name))
+      topics[topic.name] = TopicDesk(topic.name, mailbox.office)
+    }
+  }
+
+  /// - Parameter deadline: monotonic nanoseconds; nil: however long it takes.
+  /// - Returns: false at the deadline.
+  package func wait(until deadline: Int64?) throws(PostError) -> Bool {
+    while true {
+      let now = Clock.monotonic
+      desk.schedule.foundNothing()
+      for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { try topic.check(now) }
+      try desk.look(now)
+      if desk.schedule.mayHaveLetters { return true }
+      let scan = watches.isBlind ? now + Watcher.scanInterval : nil
+      let times = [deadline, desk.schedule.lookAt, scan] + topics.values.map(\.checkAt)
+      let wakeAt = times.compactMap { $0 }.min()
+      let ready = try attempt("cannot wait") { () throws(Errno) in
+        try waitReadable([watches.descriptor], atMost: wakeAt.map { $0 - now })
+      }
+      if ready[0] || scan != nil {
+        if try takeHints() || scan != nil { return true }
+      } else if let deadline, deadline <= Clock.monotonic {
+        return false
+      }
+    }
+  }
+
+  /// - Returns: whether a letter may have arrived.
+  private func takeHints() throws(PostError) -> Bool {
+    guard let hints = try watches.hints() else { return true }
+    var hasArrived = false
+    for hint in hints {
+      switch hint.target {
+      case .accepted(let name): topics[name]?.hint(Clock.monotonic)
+      default: hasArrived = true
+      }
+    }
+    return hasArrived
+  }
+}

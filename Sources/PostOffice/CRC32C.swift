@@ -1,0 +1,54 @@
+// CRC-32C (Castagnoli), RFC 3720 appendix B.4, eight bytes at a step.
+
+/// The running checksum of a letter's body.
+struct CRC32C {
+  private var state: UInt32 = ~0
+
+  /// The checksum of all bytes so far.
+  var value: UInt32 { ~state }
+
+  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    CRC32C.tables.withUnsafeBufferPointer { table in
+      var crc = state
+      var index = 0
+      while index + 8 <= bytes.count {
+        let word =
+          UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) ^ UInt64(crc)
+        crc = 0
+        for lane in 0..<8 {
+          crc ^= table[(7 - lane) << 8 | Int(truncatingIfNeeded: word >> (8 * UInt64(lane))) & 0xff]
+        }
+        index += 8
+      }
+      while index < bytes.count {
+        crc = table[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[index])] ^ crc >> 8
+        index += 1
+      }
+      state = crc
+    }
+  }
+
+  /// Table k tells what a byte becomes k bytes further on.
+  private static let tables: [UInt32] = {
+    var tables = [UInt32](repeating: 0, count: 8 << 8)
+    for byte in 0..<256 {
+      var crc = UInt32(byte)
+      for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0x82f6_3b78 : 0) }
+      tables[byte] = crc
+    }
+    for index in 256..<(8 << 8) {
+      let previous = tables[index - 256]
+      tables[index] = tables[Int(previous & 0xff)] ^ previous >> 8
+    }
+    return tables
+  }()
+
+  /// `crc32c=:89ie+w==:`, the value of a Content-Digest field (RFC 9530: a dictionary of byte
+  /// sequences, here the four bytes in network order, in base64).
+  var digestField: String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    let bits = UInt64(value) << 4  // 32 bits in six groups of six
+    let digits = (0..<6).map { alphabet[Int(bits >> (30 - 6 * UInt64($0)) & 63)] }
+    return "crc32c=:" + String(decoding: digits, as: UTF8.self) + "==:"
+  }
+}

@@ -1,0 +1,136 @@
+// Claiming: a letter goes from new/ to cur/, and its holder shows a beacon.
+//
+// The beacon is a shared lock on the byte of the letter whose offset is the mailbox's inode number.
+// It is taken before the rename, so whoever sees the letter in cur/ sees the beacon; it lasts while
+// the holder or a handler that inherited the open file lives; the kernel clears it. The rename is
+// the mutex: who wins it has the letter.
+
+import Linux
+
+/// A letter in our hands. It must be settled; dropped unsettled, it comes back as if we had died.
+public final class Claim {
+  public let letter: Letter
+  public let mailbox: Mailbox
+  /// The attempt this is, from 1.
+  public let attempt: Int
+  /// The letter's file name in `cur/`.
+  package internal(set) var entry: EntryName
+
+  init(_ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName) {
+    self.letter = letter
+    self.mailbox = mailbox
+    self.entry = entry
+    attempt = entry.attempt ?? 1
+  }
+
+  /// The letter's file, absolute, for as long as the claim is not settled.
+  package var path: Path { mailbox.office.path / mailbox.layout[.cur] / entry.path }
+
+  /// Puts the shared position of the open file at the body, where a handler shall begin to read.
+  package func rewindToBody() throws(Errno) { try letter.file.seek(to: letter.bodyOffset) }
+}
+
+extension Mailbox {
+  /// Does what can be done before letters are claimed: puts due retries back into `new/`, takes
+  /// letters back from dead holders, finishes what dead senders left in the topics of this mailbox.
+  public func refresh() throws(PostError) {
+    for topic in try office.topics(of: name) { try topic.tidy() }
+    office.clearDebris(in: layout[.tmp])
+    _ = try putBackDue()
+    _ = try reclaim()
+  }
+
+  /// Claims the oldest waiting letter.
+  /// - Parameter lease: claims it for so long, whether we live or not; nil: while we live.
+  /// - Returns: nil if none is waiting.
+  /// - Throws: bad data, after a letter was found corrupt and set aside, if no good one is waiting.
+  public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
+    var corrupt: PostError?
+    while let name = try nextName() {
+      do throws(Letter.Flaw) {
+        if let claim = try claim(name, lease: lease) { return claim }
+      } catch {
+        switch error {
+        case .corrupt(let how): corrupt = try setAside(name, because: how)
+        case .errno(let errno): throw PostError(errno, "cannot claim \(layout[.new] / name)")
+        }
+      }
+    }
+    if let corrupt { throw corrupt }
+    return nil
+  }
+
+  /// The oldest name that has not been offered yet.
+  private func nextName() throws(PostError) -> Path? {
+    if window.isEmpty {
+      window = try office.firstNames(in: layout[.new], limit: Mailbox.windowSize).reversed()
+    }
+    return window.popLast()
+  }
+
+  /// - Returns: nil if somebody else was quicker.
+  private func claim(_ name: Path, lease: Duration?) throws(Letter.Flaw) -> Claim? {
+    let before = EntryName(name)
+    let letter: Letter
+    do throws(Letter.Flaw) {
+      letter = try Letter(layout[.new] / name, in: office.root, id: before.id)
+    } catch .errno(.noEntry) { return nil }
+    try letter.verify()
+    let until = lease.map { wholeSecond(after: Clock.wall / 1_000_000 + $0.milliseconds) }
+    let entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1, until: until)
+    do throws(Errno) {
+      if lease == nil { _ = try letter.file.tryLock(.shared, byte: beaconByte) }
+      try move(name, from: .new, to: .cur, as: entry)
+    } catch .noEntry {
+      return nil
+    } catch .exists {
+      // The same attempt at the same letter is in cur/ already: this name is a second link to it.
+      do throws(Errno) { try office.root.remove(layout[.new] / name) } catch { throw .errno(error) }
+      return nil
+    } catch { throw .errno(error) }
+    return Claim(letter, self, entry)
+  }
+
+  /// Moves what is no whole letter to `corrupt/`, with a note that says why.
+  private func setAside(_ name: Path, because how: String) throws(PostError) -> PostError {
+    let id = EntryName(name).id
+    do throws(Errno) {
+      try office.make([layout[.corrupt]], in: layout.root)
+      try office.root.rename(layout[.new] / name, to: office.root, layout[.corrupt] / name)
+    } catch .noEntry {} catch {
+      throw PostError(error, "\(layout[.new] / name) \(how), and cannot be set aside")
+    }
+    let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
+    note(id, message)
+    log("corrupt", id, "\(how)")
+    office.warn(message)
+    return PostError(.badData, message)
+  }
+
+  /// Puts letters whose time has come from `later/` back into `new/`.
+  /// - Returns: how many, and when the next one is due (milliseconds since 1970; nil if none waits).
+  func putBackDue() throws(PostError) -> (putBack: Int, next: Int64?) {
+    let now = Clock.wall / 1_000_000
+    var due = [Path]()
+    var next: Int64?
+    do throws(Errno) {
+      try office.root.directory(layout[.later]).forEachName { bytes in
+        let name = Path(bytes)
+        let time = EntryName(name).until ?? now
+        if time <= now { due.append(name) } else { next = min(next ?? time, time) }
+      }
+    } catch { throw PostError(error, "cannot list \(layout[.later])") }
+    for name in due.sorted() {
+      var entry = EntryName(name)
+      entry.until = nil
+      do throws(Errno) { try move(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch .exists {
+        try? office.root.remove(layout[.later] / name)  // it waits already
+      } catch { throw PostError(error, "cannot put \(layout[.later] / name) back") }
+      window = []  // it may be older than what we had in mind
+    }
+    return (due.count, next)
+  }
+}
+
+/// The time in milliseconds, rounded up to a second: short names, and a lease is never shorter than asked for.
+private func wholeSecond(after time: Int64) -> Int64 { (time + 999) / 1000 * 1000 }

@@ -1,0 +1,129 @@
+// Delivery: from a topic into its subscribers' mailboxes. The only file that makes hard links.
+//
+// A letter leaves new/ for cur/ only when every subscriber has it, durably, in the mailbox or in
+// held/. If anything else goes wrong it stays in new/, accepted, and the next who passes by goes on.
+
+import Linux
+
+struct Delivery {
+  let topic: Topic
+  private var office: Office { topic.office }
+  private var layout: TopicLayout { topic.layout }
+
+  init(_ topic: Topic) { self.topic = topic }
+
+  /// Up to so many directories are made durable one by one; beyond it, syncfs does all at once.
+  static let directorySyncs = 16
+
+  /// Sorts an accepted letter: delivers it to all subscribers that do not have it, then moves it from
+  /// new/ to cur/.
+  /// - Parameters:
+  ///   - name: its file name in new/.
+  ///   - file: the letter, open.
+  ///   - having: mailboxes known to have it already.
+  func sort(_ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = []) {
+    do throws(PostError) {
+      let subscribers = try topic.subscribers().filter { !having.contains($0) }
+      try deliver(layout.new / name, id, file: file, to: subscribers)
+      try attempt("cannot move letter \(id) to \(layout.cur)") { () throws(Errno) in
+        do throws(Errno) {
+          try office.root.rename(layout.new / name, to: office.root, layout.cur / id.path)
+        } catch .exists {
+          try office.root.remove(layout.new / name)  // cur/ has it: sorted once already
+        }
+      }
+    } catch {
+      office.warn(
+        "\(error.message); letter \(id) is accepted and stays in \(layout.new) until it can be sorted")
+    }
+  }
+
+  /// Links a letter into mailboxes, durably; what a mailbox cannot take is held for it.
+  private func deliver(
+    _ source: Path, _ id: LetterID, file: borrowing File, to subscribers: [Name]
+  ) throws(PostError) {
+    var linked = [Name]()
+    var refused = [Name]()
+    for name in subscribers {
+      do throws(Errno) {
+        let mailbox = MailboxLayout(throughSymlink: layout.subscriber(name))
+        if try place(source, id, file: file, into: mailbox) { linked.append(name) }
+      } catch {
+        refused.append(name)
+        office.warn(
+          PostError(error, "cannot deliver to mailbox \(name)", hint: "letter \(id) is held and tried again")
+            .message)
+      }
+    }
+    for name in refused { try hold(source, id, for: name) }
+    try attempt("cannot make letter \(id) durable in its mailboxes") { () throws(Errno) in
+      try sync(linked, file: file)
+    }
+  }
+
+  /// Gives a mailbox its link or, where a hard link is refused, its copy.
+  /// - Returns: whether the mailbox's new/ must still be made durable.
+  func place(
+    _ source: Path, _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout
+  ) throws(Errno) -> Bool {
+    do throws(Errno) {
+      try office.root.link(source, into: office.root, mailbox[.new] / id.path)
+      return true
+    } catch .exists {
+      return true  // an earlier sorter, now dead, came this far: whether it synced we cannot know
+    } catch  where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
+      try copy(id, file: file, into: mailbox)
+      return false
+    }
+  }
+
+  /// Copies through the mailbox's own tmp/, as a sender would.
+  private func copy(_ id: LetterID, file: borrowing File, into mailbox: MailboxLayout) throws(Errno) {
+    let draft = mailbox[.tmp] / id.path
+    if try office.root.exists(draft) { office.clearDebris(in: mailbox[.tmp]) }
+    let copy = try office.root.open(draft, .create(permissions: 0o444))
+    do throws(Errno) {
+      guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+      defer { buffer.deallocate() }
+      var offset: Int64 = 0
+      while true {
+        let count = try file.read(into: buffer, at: offset)
+        if count == 0 { break }
+        try copy.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        offset += Int64(count)
+      }
+      try copy.sync()
+      do throws(Errno) {
+        try office.root.rename(draft, to: office.root, mailbox[.new] / id.path)
+      } catch .exists {
+        try office.root.remove(draft)
+      }
+      try office.syncNames(in: mailbox[.new], of: copy)
+    } catch {
+      try? office.root.remove(draft)
+      throw error
+    }
+  }
+
+  /// Makes the links in the mailboxes' new/ durable.
+  func sync(_ mailboxes: [Name], file: borrowing File) throws(Errno) {
+    if mailboxes.count > Delivery.directorySyncs { return try office.root.syncFileSystem() }
+    for name in mailboxes {
+      try office.syncNames(in: MailboxLayout(throughSymlink: layout.subscriber(name))[.new], of: file)
+    }
+  }
+
+  /// Keeps a letter for a mailbox that cannot take it now.
+  private func hold(_ source: Path, _ id: LetterID, for mailbox: Name) throws(PostError) {
+    try attempt("cannot hold letter \(id) for mailbox \(mailbox)") { () throws(Errno) in
+      let held = layout.held(for: mailbox)
+      if try !office.root.exists(held) {
+        try office.make([layout.held], in: layout.root)
+        try office.make([held], in: layout.held)
+      }
+      do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {}
+      try office.root.directory(held).sync()
+    }
+  }
+}

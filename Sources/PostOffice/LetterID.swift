@@ -1,0 +1,161 @@
+// The names of letters. A letter's ID is its file's name, a Maildir unique name
+// (https://cr.yp.to/proto/maildir.html) that sorts by the time of sending. What a mailbox must
+// remember of a letter stands behind the ID in the file's name, since all mailboxes share one inode.
+
+import Linux
+
+/// Names one letter, the same in its topic and in every mailbox.
+public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let path: Path
+
+  package init(_ path: Path) { self.path = path }
+
+  public var description: String { path.description }
+
+  public static func < (left: LetterID, right: LetterID) -> Bool { left.path < right.path }
+
+  /// The longest ID, in bytes: room is left for the state, for file names end at 255.
+  static let limit = 200
+
+  /// When the letter was sent, seconds since 1970; nil if a foreign program's name does not tell.
+  public var sent: Int64? {
+    let digits = path.bytes.prefix { $0.isDigit }
+    guard (1...12).contains(digits.count) else { return nil }
+    return Int64(String(decoding: digits, as: UTF8.self))
+  }
+
+  /// Whether this office made the name: `SECONDS.M<6 digits>R<8 hex>P<pid>Q<n>.HOST`. Such a letter
+  /// has our header; one without has lost it.
+  package var isOurs: Bool {
+    var rest = path.bytes
+    func skip(_ count: ClosedRange<Int>, _ accepts: (UInt8) -> Bool) -> Bool {
+      let run = rest.prefix(while: accepts)
+      guard count.contains(run.count) else { return false }
+      rest = rest.dropFirst(run.count)
+      return true
+    }
+    func skip(_ mark: Character) -> Bool {
+      guard rest.first == mark.asciiValue else { return false }
+      rest = rest.dropFirst()
+      return true
+    }
+    let isHex: (UInt8) -> Bool = { $0.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
+    return skip(1...12, \.isDigit) && skip(".") && skip("M") && skip(6...6, \.isDigit)
+      && skip("R") && skip(8...8, isHex) && skip("P") && skip(1...10, \.isDigit)
+      && skip("Q") && skip(1...19, \.isDigit) && skip(".") && !rest.isEmpty
+  }
+}
+
+/// Makes IDs that no other process, host or moment makes; each is greater than the one before.
+struct LetterIDs {
+  private let host: String
+  private let tail: String
+  private var last: Int64 = 0
+  private var count = 0
+
+  init() {
+    host = LetterIDs.sanitized(Host.name)
+    var random = String(Host.random, radix: 16)
+    random = String(repeating: "0", count: 8 - random.count) + random
+    tail = "R\(random)P\(Host.processID)Q"
+  }
+
+  /// - Parameter now: the wall clock, nanoseconds since 1970. If it has gone back, the next ID still
+  ///   follows the last.
+  mutating func next(now: Int64) -> LetterID {
+    last = max(now / 1000, last + 1)
+    count += 1
+    let micros = String(last % 1_000_000)
+    let padding = String(repeating: "0", count: 6 - micros.count)
+    return LetterID(Path("\(last / 1_000_000).M\(padding)\(micros)\(tail)\(count).\(host)"))
+  }
+
+  /// Maildir forbids `/` and `:`; a comma or a space would be no better. At most 63 bytes, as a
+  /// host's label (RFC 1035).
+  static func sanitized(_ host: String) -> String {
+    let bytes = host.utf8.prefix(63).map { byte in
+      byte.isLetterOrDigit || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-")
+        ? byte : UInt8(ascii: "_")
+    }
+    return bytes.isEmpty ? "localhost" : String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// A letter's file name in a mailbox: its ID and what the mailbox must remember of it.
+package struct EntryName: Hashable, Sendable {
+  package let id: LetterID
+  /// `,A=2`: the attempt it is in, or how many were made. nil: a foreign program moved it here, or
+  /// nobody has tried yet.
+  package var attempt: Int?
+  /// `,L=1795766000`: leased, or waiting, until then; milliseconds since 1970.
+  package var until: Int64?
+  /// `,D=1795766000`: done at; milliseconds since 1970. Retention counts from here, for the file's
+  /// own times belong to all mailboxes.
+  package var doneAt: Int64?
+
+  package init(_ id: LetterID, attempt: Int? = nil, until: Int64? = nil, doneAt: Int64? = nil) {
+    self.id = id
+    self.attempt = attempt
+    self.until = until
+    self.doneAt = doneAt
+  }
+
+  /// Reads a file name. A mail reader's flags (`:2,S`) are not part of the ID; a comma that does not
+  /// begin one of our marks is (Dovecot's `,S=1234`).
+  package init(_ name: Path) {
+    var rest = name.bytes
+    if let colon = rest.lastIndex(of: UInt8(ascii: ":")), colon > rest.startIndex,
+      rest[(colon + 1)...].starts(with: "2,".utf8) || rest[(colon + 1)...].starts(with: "1,".utf8)
+    {
+      rest = rest[..<colon]
+    }
+    marks: while let comma = rest.lastIndex(of: UInt8(ascii: ",")), comma > rest.startIndex {
+      let mark = rest[(comma + 1)...]
+      guard mark.dropFirst().first == UInt8(ascii: "=") else { break }
+      let value = mark.dropFirst(2)
+      switch mark.first {
+      case UInt8(ascii: "A"):
+        guard let number = decimal(value) else { break marks }
+        attempt = Int(number)
+      case UInt8(ascii: "L"):
+        guard let moment = instant(value) else { break marks }
+        until = moment
+      case UInt8(ascii: "D"):
+        guard let moment = instant(value) else { break marks }
+        doneAt = moment
+      default: break marks
+      }
+      rest = rest[..<comma]
+    }
+    id = LetterID(Path(rest))
+  }
+
+  package var path: Path {
+    var text = ""
+    if let attempt, attempt > 0 { text += ",A=\(attempt)" }
+    if let until { text += ",L=" + written(until) }
+    if let doneAt { text += ",D=" + written(doneAt) }
+    return text.isEmpty ? id.path : Path(id.path.bytes + Array(text.utf8))
+  }
+}
+
+private func decimal<Digits: Collection>(_ digits: Digits) -> Int64? where Digits.Element == UInt8 {
+  guard !digits.isEmpty, digits.count <= 15, digits.allSatisfy(\.isDigit) else { return nil }
+  return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+}
+
+/// `1795766000` or `1795766000.250`, as milliseconds.
+private func instant(_ text: ArraySlice<UInt8>) -> Int64? {
+  let parts = text.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+  guard let seconds = parts.first.flatMap({ decimal($0) }), seconds < 1 << 40 else { return nil }
+  guard parts.count == 2 else { return seconds * 1000 }
+  guard parts[1].count == 3, let thousandths = decimal(parts[1]) else { return nil }
+  return seconds * 1000 + thousandths
+}
+
+private func written(_ milliseconds: Int64) -> String {
+  let rest = milliseconds % 1000
+  if rest == 0 { return String(milliseconds / 1000) }
+  let digits = String(rest)
+  return "\(milliseconds / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
+}

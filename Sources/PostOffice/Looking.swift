@@ -1,0 +1,128 @@
+// Looking: what a person wants to see of letters, without claiming or changing anything.
+
+import Linux
+
+/// Where in its topic a letter is.
+package enum TopicPlace: CaseIterable, Sendable {
+  /// Accepted, being sorted.
+  case new
+  /// Sorted, kept for replay.
+  case cur
+  /// Not what was sent: set aside.
+  case corrupt
+
+  package var word: String {
+    switch self {
+    case .new: "new"
+    case .cur: "kept"
+    case .corrupt: "corrupt"
+    }
+  }
+}
+
+extension Topic {
+  private func folder(_ place: TopicPlace) -> Path {
+    switch place {
+    case .new: layout.new
+    case .cur: layout.cur
+    case .corrupt: layout.corrupt
+    }
+  }
+
+  package func entries(in place: TopicPlace) throws(PostError) -> [Path] {
+    try office.firstNames(in: folder(place), limit: Int.max / 4)
+  }
+
+  package func count(_ place: TopicPlace) throws(PostError) -> Int { try office.count(folder(place)) }
+
+  /// How many letters are held for mailboxes that could not take them.
+  package func heldCount() throws(PostError) -> Int {
+    var count = 0
+    for mailbox in try office.names(in: layout.held) { count += try office.count(layout.held(for: mailbox)) }
+    return count
+  }
+
+  package func open(_ name: Path, in place: TopicPlace) throws(PostError) -> Letter {
+    try office.open(folder(place) / name)
+  }
+}
+
+extension Mailbox {
+  /// Why the watcher has paused this mailbox; nil if it has not.
+  package var brokenHandler: String? {
+    guard let bytes = try? office.root.open(layout.broken, .read).readAll(limit: 4096) else { return nil }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+  }
+
+  /// Opens a letter where it lies, without claiming it.
+  package func open(_ name: Path, in place: Place) throws(PostError) -> Letter {
+    try office.open(layout[place] / name)
+  }
+}
+
+extension Letter {
+  /// - Throws: bad data, if the letter is not what was sent.
+  public func check() throws(PostError) {
+    do throws(Flaw) { try verify() } catch { throw error.asPostError("letter \(id)") }
+  }
+}
+
+extension Letter.Flaw {
+  fileprivate func asPostError(_ place: String) -> PostError {
+    switch self {
+    case .errno(let errno): PostError(errno, "cannot read \(place)")
+    case .corrupt(let how): PostError(.badData, "\(place) \(how)")
+    }
+  }
+}
+
+extension LetterID {
+  /// When the letter was sent, as RFC 3339 writes it; nil if the name does not tell.
+  package var sentText: String? { sent.map { UTC(seconds: $0).timestamp } }
+}
+
+/// A letter that was found by its ID.
+package struct Finding {
+  private let office: Office
+  private let path: Path
+  package let attempt: Int
+
+  fileprivate init(_ office: Office, _ path: Path) {
+    self.office = office
+    self.path = path
+    attempt = EntryName(path.name).attempt ?? 0
+  }
+
+  package func open() throws(PostError) -> Letter { try office.open(path) }
+}
+
+extension Office {
+  fileprivate func open(_ path: Path) throws(PostError) -> Letter {
+    do throws(Letter.Flaw) {
+      return try Letter(path, in: root, id: EntryName(path.name).id)
+    } catch { throw error.asPostError("\(path)") }
+  }
+
+  /// The letters whose ID begins with these bytes, each at one of the places where it is.
+  package func find(_ prefix: Path) throws(PostError) -> [LetterID: Finding] {
+    var folders = [Path]()
+    for name in try topicNames() {
+      let layout = TopicLayout(name)
+      folders += [layout.cur, layout.new, layout.corrupt]
+    }
+    for name in try mailboxNames() { folders += Place.states.map { MailboxLayout(name)[$0] } }
+    var found = [LetterID: Finding]()
+    for folder in folders {
+      do throws(Errno) {
+        try root.directory(folder).forEachName { bytes in
+          guard bytes.starts(with: prefix.bytes) else { return }
+          let name = Path(bytes)
+          found[EntryName(name).id] = Finding(self, folder / name)
+        }
+      } catch .noEntry {} catch { throw PostError(error, "cannot list \(folder)") }
+    }
+    // A whole ID means that letter, even if it begins a longer one.
+    if let exact = found[LetterID(prefix)] { return [LetterID(prefix): exact] }
+    return found
+  }
+}

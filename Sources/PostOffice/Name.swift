@@ -1,0 +1,52 @@
+// The names of topics and mailboxes. They become parts of paths, so they are checked first.
+
+import Linux
+
+/// A valid name of a topic or a mailbox: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
+public struct Name: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public let description: String
+
+  /// The longest name, in bytes.
+  public static let limit = 128
+
+  /// - Parameters:
+  ///   - text: the name as given.
+  ///   - role: "topic" or "mailbox", for the error.
+  /// - Throws: a usage error; no path has been built from the text.
+  public init(_ text: String, as role: String) throws(PostError) {
+    try self.init(bytes: Array(text.utf8), as: role)
+  }
+
+  package init(bytes: [UInt8], as role: String) throws(PostError) {
+    guard let name = Name(bytes: bytes[...]) else {
+      let shown = bytes.isEmpty ? "an empty text" : "'\(visible(Array(bytes.prefix(40))))'"
+      throw PostError(
+        .usage,
+        "\(shown) cannot name a \(role); use up to \(Name.limit) letters, digits, '.', '_' and '-', "
+          + "and begin with a letter or digit")
+    }
+    self = name
+  }
+
+  /// nil if the bytes are no valid name.
+  package init?(bytes: ArraySlice<UInt8>) {
+    guard let first = bytes.first, first.isLetterOrDigit, bytes.count <= Name.limit else { return nil }
+    for byte in bytes where !byte.isLetterOrDigit {
+      guard byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") else {
+        return nil
+      }
+    }
+    description = String(decoding: bytes, as: UTF8.self)
+  }
+
+  public static func < (left: Name, right: Name) -> Bool { left.description < right.description }
+}
+
+extension UInt8 {
+  var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+
+  var isLetterOrDigit: Bool {
+    isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self)
+      || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self)
+  }
+}

@@ -1,0 +1,41 @@
+// What a mailbox writes down: notes about letters in trouble, and a log of what happened. Neither is
+// the truth about a letter (its directory is), so a note that cannot be written stops nothing.
+
+import Linux
+
+extension Mailbox {
+  /// How much of a handler's words goes into a note, from the end.
+  static let wordsLimit = 64 << 10
+
+  /// Adds to the note about a letter: a line with the time, and the handler's words, indented.
+  func note(_ id: LetterID, _ line: String, _ words: [UInt8] = []) {
+    var text = Array("\(UTC(seconds: Clock.wall / 1_000_000_000).timestamp) \(line)\n".utf8)
+    for said in words.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    where !said.isEmpty {
+      text += Array("    ".utf8) + said + [UInt8(ascii: "\n")]
+    }
+    do throws(Errno) {
+      let path = layout[.notes] / id.path
+      try office.root.open(path, .append(permissions: 0o666)).write(text)
+    } catch {
+      office.warn(PostError(error, "cannot write \(layout[.notes] / id.path)").message)
+    }
+  }
+
+  /// The note about a letter; nil if there is none.
+  package func note(about id: LetterID) -> String? {
+    guard let bytes = try? office.root.open(layout[.notes] / id.path, .read).readAll(limit: 1 << 20) else {
+      return nil
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Adds a line to today's log: time, event, ID, and what else is worth telling.
+  func log(_ event: String, _ id: LetterID, _ detail: String) {
+    let now = UTC(seconds: Clock.wall / 1_000_000_000)
+    let line = "\(now.timestamp) \(event) \(id)\(detail.isEmpty ? "" : " " + detail)\n"
+    do throws(Errno) {
+      try office.root.open(layout[.log] / now.date, .append(permissions: 0o666)).write(line)
+    } catch {}
+  }
+}

@@ -1,0 +1,117 @@
+// The office: one spool directory, held open, and what every room needs of it.
+
+import Linux
+
+/// A post office: a spool of topics and mailboxes on one machine.
+///
+/// Not for use by several threads at once; open one office a thread. Several processes may use a
+/// spool at once in any way.
+public final class Office {
+  /// The spool's directory, absolute.
+  package let path: Path
+  package let root: Directory
+  var ids = LetterIDs()
+  /// `user@host`, for the From of letters.
+  private(set) lazy var sender = "\(Host.userName)@\(LetterIDs.sanitized(Host.name))"
+
+  /// Takes words for people about what went wrong without stopping the work: a mailbox that could
+  /// not take a letter, a file that is no letter. One line each.
+  public var warn: (String) -> Void = { _ in }
+
+  /// Opens the spool at a path.
+  /// - Throws: not found, if there is none.
+  public convenience init(at path: String) throws(PostError) { try self.init(at: Path(path)) }
+
+  package init(at path: Path) throws(PostError) {
+    do throws(Errno) {
+      self.path = path.isAbsolute ? path : try Host.workingDirectory() / path
+      root = try Directory(path)
+    } catch .noEntry {
+      throw PostError(
+        .notFound, "there is no spool at \(path); the first post send or post subscribe makes it")
+    } catch .notDirectory {
+      throw PostError(.cannotCreate, "the spool \(path) is not a directory; name another with --spool")
+    } catch {
+      throw PostError(error, "cannot open the spool \(path)")
+    }
+  }
+
+  /// Opens the spool at a path and makes what is missing of it.
+  public static func open(making path: String) throws(PostError) -> Office { try open(making: Path(path)) }
+
+  package static func open(making path: Path) throws(PostError) -> Office {
+    do throws(Errno) { _ = try Directory(path) } catch .noEntry { try makeFolders(path) } catch {}
+    let office = try Office(at: path)
+    let isNew = try attempt("cannot look into \(path)") { () throws(Errno) in
+      try !office.root.exists(Layout.mailboxes)
+    }
+    if isNew { try office.furnish() }
+    return office
+  }
+
+  /// Which spool is meant when none is named: `$POST_SPOOL`, else `/var/spool/post` if it exists,
+  /// else `${XDG_STATE_HOME:-$HOME/.local/state}/post`. Never the current directory.
+  package static func defaultPath() throws(PostError) -> Path {
+    if let path = Host.environment("POST_SPOOL") { return path }
+    let system: Path = "/var/spool/post"
+    if (try? Directory(system)) != nil { return system }
+    if let state = Host.environment("XDG_STATE_HOME"), state.isAbsolute { return state / "post" }
+    if let home = Host.environment("HOME") { return home / ".local/state/post" }
+    throw PostError(.usage, "no spool: POST_SPOOL and HOME are not set; name one with --spool DIR")
+  }
+
+  /// mkdir -p, each new name made durable in its parent.
+  private static func makeFolders(_ path: Path) throws(PostError) {
+    try attempt("cannot make the spool \(path)") { () throws(Errno) in
+      var missing = [path]
+      while let next = missing.last {
+        do throws(Errno) {
+          let parent = try Directory(next.parent)
+          do throws(Errno) { try parent.makeDirectory(next.name) } catch .exists {}
+          try parent.sync()
+          missing.removeLast()
+        } catch .noEntry {
+          guard missing.count < 100, next.parent != next else { throw .noEntry }
+          missing.append(next.parent)
+        }
+      }
+    }
+  }
+
+  /// Makes the first directories. `mailboxes` is last: whoever sees it knows that the rest is durable.
+  private func furnish() throws(PostError) {
+    try attempt("cannot make \(path)/topics") { () throws(Errno) in
+      try make([Layout.topics], in: ".")
+      do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}  // a parent that we cannot open was not made by us
+      try make([Layout.mailboxes], in: ".")
+    }
+    Ballast(self).lay()
+  }
+
+  /// Makes directories, those that exist stay, and makes their names durable.
+  func make(_ folders: [Path], in parent: Path) throws(Errno) {
+    for folder in folders { do throws(Errno) { try root.makeDirectory(folder) } catch .exists {} }
+    try root.directory(parent).sync()
+  }
+
+  /// All valid names in a directory, in order; a missing directory has none.
+  func names(in folder: Path) throws(PostError) -> [Name] {
+    var found = [Name]()
+    do throws(Errno) {
+      try root.directory(folder).forEachName { bytes in
+        if let name = Name(bytes: Array(bytes)[...]) { found.append(name) }
+      }
+    } catch .noEntry {
+      return []
+    } catch {
+      throw PostError(error, "cannot list \(path)/\(folder)")
+    }
+    return found.sorted()
+  }
+
+  /// All topics, in order of their names.
+  public func topicNames() throws(PostError) -> [Name] { try names(in: Layout.topics) }
+
+  /// All mailboxes, in order of their names.
+  public func mailboxNames() throws(PostError) -> [Name] { try names(in: Layout.mailboxes) }
+}

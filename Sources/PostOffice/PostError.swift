@@ -1,0 +1,73 @@
+// The one error of the post office: what could not be done, where, why, and what helps.
+
+import Linux
+
+/// An error of the post office. Nothing was lost by it: a letter that was not accepted is nowhere,
+/// and one that was accepted stays where it was.
+public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The kind of trouble; the raw value is the exit code, after sysexits.h.
+  public enum Kind: Int32, Sendable {
+    case usage = 64
+    case badData = 65
+    /// No such topic, mailbox or letter.
+    case notFound = 66
+    /// A fault in this program.
+    case bug = 70
+    case cannotCreate = 73
+    case io = 74
+    /// The same command may succeed later: a full disk, a quota, no free descriptor.
+    case tryAgain = 75
+    case noPermission = 77
+    case badSettings = 78
+  }
+
+  public let kind: Kind
+  /// One line, beginning in lower case: what, where, why; and after a semicolon the remedy.
+  public let message: String
+
+  public var exitCode: Int32 { kind.rawValue }
+  public var description: String { message }
+
+  public init(_ kind: Kind, _ message: String) {
+    self.kind = kind
+    self.message = message
+  }
+
+  /// - Parameters:
+  ///   - errno: what the kernel said.
+  ///   - what: what could not be done, and to which file: "cannot open topics/orders/new".
+  ///   - hint: the remedy, when there is a better one than the general one.
+  package init(_ errno: Errno, _ what: String, hint: String? = nil) {
+    var words = errno.description
+    words = words.prefix(1).lowercased() + words.dropFirst()
+    let remedy = hint ?? PostError.remedy(errno)
+    self.init(PostError.kind(of: errno), what + ": " + words + (remedy.map { "; " + $0 } ?? ""))
+  }
+
+  private static func kind(of errno: Errno) -> Kind {
+    switch errno {
+    case .noSpace, .quota, .processFiles, .systemFiles, .noMemory, .again: .tryAgain
+    case .denied, .notPermitted: .noPermission
+    case .noEntry: .notFound
+    case .readOnly, .notDirectory, .isDirectory, .loop, .nameTooLong, .exists: .cannotCreate
+    default: .io
+    }
+  }
+
+  private static func remedy(_ errno: Errno) -> String? {
+    switch errno {
+    case .noSpace: "free some space or inodes and try again"
+    case .quota: "free some of the quota and try again"
+    case .processFiles, .systemFiles: "close some files or raise the limit (ulimit -n)"
+    default: nil
+    }
+  }
+}
+
+/// Runs system calls, and says what they were for when one fails.
+@inline(__always)
+func attempt<Value: ~Copyable>(
+  _ what: @autoclosure () -> String, hint: String? = nil, _ body: () throws(Errno) -> Value
+) throws(PostError) -> Value {
+  do throws(Errno) { return try body() } catch { throw PostError(error, what(), hint: hint) }
+}

@@ -1,0 +1,83 @@
+// Reclaiming: letters in cur/ whose holder is dead, or whose lease is over, go back to new/.
+
+import Linux
+
+/// What was seen in `cur/`.
+package struct Hands: Sendable, Equatable {
+  /// Letters whose beacon shines, or that somebody else has to settle.
+  package var held = 0
+  /// When the first lease ends, milliseconds since 1970.
+  package var nextLease: Int64?
+  /// Letters whose holder is dead, or whose lease is over.
+  package var orphaned = 0
+  /// Letters that a foreign mail reader moved here: left alone.
+  package var foreign = 0
+}
+
+extension Mailbox {
+  /// Takes letters back from dead holders.
+  /// - Parameter ours: letters that this process holds itself.
+  func reclaim(except ours: Set<LetterID> = []) throws(PostError) -> Hands {
+    var hands = Hands()
+    var dead = [Path]()
+    let now = Clock.wall / 1_000_000
+    for name in try office.firstNames(in: layout[.cur], limit: Topic.passLimit) {
+      let entry = EntryName(name)
+      if ours.contains(entry.id) { continue }
+      guard entry.attempt != nil else {
+        hands.foreign += 1
+        continue
+      }
+      if let until = entry.until, until > now {
+        hands.nextLease = min(hands.nextLease ?? until, until)
+      } else if holderLives(name) {
+        hands.held += 1
+      } else {
+        dead.append(name)
+      }
+    }
+    hands.orphaned = dead.count
+    if !dead.isEmpty { try takeBack(dead) }
+    return hands
+  }
+
+  /// Whether the beacon shines. If we cannot see, it does.
+  private func holderLives(_ name: Path) -> Bool {
+    do throws(Errno) {
+      return try office.root.open(layout[.cur] / name, .read).isLocked(byte: beaconByte)
+    } catch .noEntry {
+      return true  // it has just been settled
+    } catch .loop {
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  /// Under a lock of the mailbox: between looking and renaming no other process may take the same
+  /// letter back and see it claimed anew under the same name.
+  private func takeBack(_ names: [Path]) throws(PostError) {
+    let tries = (try? settings().tries) ?? Settings().tries
+    try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
+      let folder = try office.root.directory(layout.root)
+      guard try folder.tryLock() else { return }
+      for name in names where !holderLives(name) {
+        var entry = EntryName(name)
+        let attempt = entry.attempt ?? 1
+        let how = entry.until == nil ? "its holder died" : "its lease ended"
+        entry.until = nil
+        do throws(Errno) {
+          if attempt >= tries {
+            note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
+            try move(name, from: .cur, to: .failed, as: entry)
+            log("failed", entry.id, "attempt=\(attempt) \(how)")
+          } else {
+            try move(name, from: .cur, to: .new, as: entry)
+            log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
+            window = []
+          }
+        } catch .noEntry {} catch .exists { try? office.root.remove(layout[.cur] / name) }
+      }
+    }
+  }
+}

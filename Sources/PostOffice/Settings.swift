@@ -1,0 +1,226 @@
+// Settings files: post.conf, topic.conf, mailbox.conf. They use the letter's own header syntax,
+// with `#` comments; an unknown name or a bad value is an error that names file and line.
+
+import Linux
+
+/// What the settings of a mailbox say, defaults filled in.
+public struct Settings: Hashable, Sendable {
+  /// The command line for /bin/sh that handles a letter; nil: letters wait to be read.
+  public var handler: String?
+  /// How often a letter is given to a handler before it fails for good.
+  public var tries = 20
+  /// How long a handler may take; nil: as long as it wants.
+  public var timeout: Duration? = .seconds(3600)
+  /// The first delay before a letter is tried again, and the longest; each is twice the one before.
+  public var retry: ClosedRange<Duration> = .seconds(1) ... .seconds(600)
+  /// How many letters of this mailbox are handled at once.
+  public var parallel = 1
+  /// How long letters stay in `done/`; nil: forever.
+  public var keepDone: Duration? = .seconds(7 * 86_400)
+  /// How long a topic keeps letters for replay and new subscribers; nil: forever.
+  public var keep: Duration? = .seconds(7 * 86_400)
+
+  public init() {}
+
+  /// The delay after this attempt, the first being 1.
+  public func delay(afterAttempt attempt: Int) -> Duration {
+    var delay = retry.lowerBound
+    var round = 1
+    while round < attempt, delay < retry.upperBound {
+      delay = delay * 2
+      round += 1
+    }
+    return min(delay, retry.upperBound)
+  }
+}
+
+/// One thing that can be set: its name in the file, where it may stand, and how its value is read.
+package struct Setting: Sendable {
+  enum Scope: Sendable { case office, topic, mailbox }
+
+  package let name: String
+  let scopes: Set<Scope>
+  /// What a good value looks like, for the error message.
+  package let expects: String
+  /// nil: not a good value.
+  let apply: @Sendable (String, inout Settings) -> Bool?
+
+  static let all: [Setting] = [
+    Setting(name: "Handler", scopes: [.mailbox], expects: "a command line for /bin/sh") { text, settings in
+      guard !text.isEmpty else { return nil }
+      settings.handler = text
+      return true
+    },
+    Setting(name: "Tries", scopes: [.office, .mailbox], expects: "a whole number from 1 to 1000000") {
+      guard let number = Int($0), (1...1_000_000).contains(number) else { return nil }
+      $1.tries = number
+      return true
+    },
+    Setting(name: "Timeout", scopes: [.office, .mailbox], expects: "a duration such as 30s, or none") {
+      guard let limit = optionalDuration($0, none: "none"), limit != .zero else { return nil }
+      $1.timeout = limit
+      return true
+    },
+    Setting(name: "Retry", scopes: [.office, .mailbox], expects: "two durations such as 1s..5m") {
+      guard let range = durationRange($0) else { return nil }
+      $1.retry = range
+      return true
+    },
+    Setting(name: "Parallel", scopes: [.office, .mailbox], expects: "a whole number from 1 to 256") {
+      guard let number = Int($0), (1...256).contains(number) else { return nil }
+      $1.parallel = number
+      return true
+    },
+    Setting(name: "Keep-Done", scopes: [.office, .mailbox], expects: "a duration such as 7d, or forever") {
+      guard let limit = optionalDuration($0, none: "forever") else { return nil }
+      $1.keepDone = limit
+      return true
+    },
+    Setting(name: "Keep", scopes: [.office, .topic], expects: "a duration such as 7d, or forever") {
+      guard let limit = optionalDuration($0, none: "forever") else { return nil }
+      $1.keep = limit
+      return true
+    },
+  ]
+
+  package static func named(_ name: String) -> Setting? {
+    all.first { $0.name.lowercased() == name.lowercased() }
+  }
+
+  /// Checks a value given on the command line.
+  package func check(_ value: String) throws(PostError) {
+    var settings = Settings()
+    guard apply(value, &settings) != nil else {
+      throw PostError(.usage, "'\(visible(value))' is no value for \(name); use \(expects)")
+    }
+  }
+}
+
+/// Outer nil: neither a duration nor the word.
+private func optionalDuration(_ text: String, none: String) -> Duration?? {
+  if text == none { return .some(nil) }
+  return Duration(postText: text).map { .some($0) }
+}
+
+/// `1s..5m`, or one duration for a delay that never grows.
+private func durationRange(_ text: String) -> ClosedRange<Duration>? {
+  guard let dots = text.firstRange(of: "..") else { return Duration(postText: text).map { $0...$0 } }
+  guard let first = Duration(postText: text[..<dots.lowerBound]),
+    let last = Duration(postText: text[dots.upperBound...]), first <= last
+  else { return nil }
+  return first...last
+}
+
+/// A settings file's text.
+struct SettingsFile {
+  /// The largest settings file that is read.
+  static let limit = 64 << 10
+
+  let path: Path
+  private(set) var lines: [String] = []
+
+  init(path: Path, text: String) {
+    self.path = path
+    lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    if lines.last == "" { lines.removeLast() }
+  }
+
+  /// Puts the values in force.
+  /// - Throws: bad settings, naming file and line.
+  func apply(to settings: inout Settings, scope: Setting.Scope) throws(PostError) {
+    for (index, line) in lines.enumerated() {
+      guard let (name, value) = SettingsFile.field(line) else {
+        if SettingsFile.isBlank(line) { continue }
+        throw PostError(.badSettings, "\(path), line \(index + 1): not of the form 'Name: value'")
+      }
+      guard let setting = Setting.named(name), setting.scopes.contains(scope) else {
+        let known = Setting.all.filter { $0.scopes.contains(scope) }.map(\.name).joined(separator: ", ")
+        throw PostError(
+          .badSettings, "\(path), line \(index + 1): unknown name '\(name)'; known are \(known)")
+      }
+      guard setting.apply(value, &settings) != nil else {
+        throw PostError(
+          .badSettings,
+          "\(path), line \(index + 1): '\(value)' is no value for \(setting.name); use \(setting.expects)")
+      }
+    }
+  }
+
+  /// Gives a name a new value where it stands, or adds it at the end; comments and order stay.
+  mutating func set(_ name: String, to value: String) {
+    let line = "\(name): \(value)"
+    let places = lines.indices.filter {
+      SettingsFile.field(lines[$0])?.name.lowercased() == name.lowercased()
+    }
+    guard let last = places.last else { return lines.append(line) }
+    lines[last] = line
+  }
+
+  var text: String { lines.map { $0 + "\n" }.joined() }
+
+  private static func isBlank(_ line: String) -> Bool {
+    line.allSatisfy(\.isWhitespace) || line.drop(while: \.isWhitespace).first == "#"
+  }
+
+  private static func field(_ line: String) -> (name: String, value: String)? {
+    guard !isBlank(line), let colon = line.firstIndex(of: ":") else { return nil }
+    let name = line[..<colon]
+    guard !name.isEmpty, !name.contains(where: \.isWhitespace) else { return nil }
+    var value = line[line.index(after: colon)...].drop(while: \.isWhitespace)
+    while value.last?.isWhitespace == true { value = value.dropLast() }
+    return (String(name), String(value))
+  }
+}
+
+extension Office {
+  /// The settings of a mailbox: its own, else the office's, else the defaults.
+  public func settings(of mailbox: Name) throws(PostError) -> Settings {
+    var settings = Settings()
+    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
+    try settingsFile(MailboxLayout(mailbox).settings)?.apply(to: &settings, scope: .mailbox)
+    return settings
+  }
+
+  /// The settings of a topic: its own, else the office's, else the defaults.
+  public func settings(ofTopic topic: Name) throws(PostError) -> Settings {
+    var settings = Settings()
+    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
+    try settingsFile(TopicLayout(topic).settings)?.apply(to: &settings, scope: .topic)
+    return settings
+  }
+
+  /// Changes some settings of a mailbox; the file is replaced whole.
+  package func change(_ changes: [(name: String, value: String)], of mailbox: Name) throws(PostError) {
+    guard !changes.isEmpty else { return }
+    let layout = MailboxLayout(mailbox)
+    var file = try settingsFile(layout.settings) ?? SettingsFile(path: layout.settings, text: "")
+    for (name, value) in changes { file.set(name, to: value) }
+    var checked = Settings()
+    try file.apply(to: &checked, scope: .mailbox)
+    let draft = layout[.tmp] / ids.next(now: Clock.wall).path
+    try attempt("cannot write \(layout.settings)") { () throws(Errno) in
+      do throws(Errno) {
+        let written = try root.open(draft, .create(permissions: 0o666))
+        try written.write(file.text)
+        try written.sync()
+        try root.replace(layout.settings, with: draft)
+        try root.directory(layout.root).sync()
+      } catch {
+        try? root.remove(draft)
+        throw error
+      }
+    }
+  }
+
+  private func settingsFile(_ path: Path) throws(PostError) -> SettingsFile? {
+    do throws(Errno) {
+      let bytes = try root.open(path, .readFollowing).readAll(limit: SettingsFile.limit)
+      guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalid }
+      return SettingsFile(path: path, text: text)
+    } catch .noEntry {
+      return nil
+    } catch {
+      throw PostError(.badSettings, PostError(error, "cannot read \(path)").message)
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// Settling: how a claim ends. One rename; what must be written about it is written before.
+
+import Linux
+
+/// What a handler's work on a letter came to.
+public enum Verdict: Hashable, Sendable {
+  case done
+  /// Trying again will not help.
+  case failed(String)
+  /// Another attempt may do it.
+  case retry(String)
+  /// The handler itself cannot run: the letter is not to blame, and no attempt is spent.
+  case broken(String)
+
+  /// What a handler's end means (the table in the README; 65 is EX_DATAERR of sysexits.h, 100 and
+  /// 111 are qmail's, 126 and 127 the shell's for a command that cannot be run).
+  package init(_ exit: Child.Exit) {
+    self =
+      switch exit {
+      case .code(0): .done
+      case .code(let code) where code == 65 || code == 100: .failed("exit \(code)")
+      case .code(let code) where code == 126 || code == 127: .broken("exit \(code)")
+      case .code(let code): .retry("exit \(code)")
+      case .signal(let number): .retry("ended by signal \(number)")
+      }
+  }
+
+  public var reason: String {
+    switch self {
+    case .done: "done"
+    case .failed(let reason), .retry(let reason), .broken(let reason): reason
+    }
+  }
+}
+
+/// Where a settled letter went.
+public enum Settlement: Hashable, Sendable {
+  case done
+  case failed
+  /// To be tried again at this time, milliseconds since 1970.
+  case later(Int64)
+  /// Back in `new/`, with no attempt spent.
+  case released
+}
+
+extension Claim {
+  /// Ends the claim as the verdict says.
+  /// - Parameters:
+  ///   - settings: tries and delays.
+  ///   - words: what the handler said, for the note of a letter in trouble.
+  @discardableResult
+  public func settle(
+    _ verdict: Verdict, settings: Settings, words: [UInt8] = []
+  ) throws(PostError) -> Settlement {
+    let isLast = attempt >= settings.tries
+    let now = Clock.wall / 1_000_000_000 * 1000
+    switch verdict {
+    case .done:
+      try end(in: .done, EntryName(letter.id, attempt: attempt, doneAt: now))
+      mailbox.log("done", letter.id, "attempt=\(attempt)")
+      return .done
+    case .broken:
+      try release()
+      return .released
+    case .retry(let reason) where !isLast:
+      let delay = settings.delay(afterAttempt: attempt)
+      let due = Clock.wall / 1_000_000 + delay.milliseconds
+      mailbox.note(
+        letter.id, "attempt \(attempt) of \(settings.tries): \(reason); tried again in \(delay.postText)",
+        words)
+      try end(in: .later, EntryName(letter.id, attempt: attempt, until: due))
+      mailbox.log("retry", letter.id, "attempt=\(attempt) \(reason)")
+      return .later(due)
+    case .retry(let reason), .failed(let reason):
+      let remark = isLast && verdict == .retry(reason) ? "no tries left" : "failed for good"
+      mailbox.note(letter.id, "attempt \(attempt) of \(settings.tries): \(reason); \(remark)", words)
+      try end(in: .failed, EntryName(letter.id, attempt: attempt))
+      mailbox.log("failed", letter.id, "attempt=\(attempt) \(reason)")
+      return .failed
+    }
+  }
+
+  /// Gives the letter back as if it had not been claimed.
+  public func release() throws(PostError) {
+    try end(in: .new, EntryName(letter.id, attempt: attempt - 1))
+    mailbox.log("released", letter.id, "attempt=\(attempt)")
+  }
+
+  private func end(in place: Place, _ name: EntryName) throws(PostError) {
+    try mailbox.settle(entry.path, as: name, in: place)
+  }
+}
+
+extension Mailbox {
+  /// Makes the settlements so far durable in the places they went to. Until then a power cut may give
+  /// letters back that were done.
+  package func syncSettled() throws(PostError) {
+    try attempt("cannot make \(layout[.done]) durable") { () throws(Errno) in
+      try office.root.directory(layout[.done]).sync()
+    }
+  }
+
+  fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
+    do throws(Errno) {
+      do throws(Errno) {
+        try move(entry, from: .cur, to: place, as: name)
+      } catch .noEntry {
+        // A mail reader may have put its flags behind the name.
+        let id = name.id
+        let moved = (try? find(id.path, in: [.cur])) ?? []
+        guard let other = moved.first(where: { EntryName($0.name).id == id })?.name else { throw .noEntry }
+        try move(other, from: .cur, to: place, as: name)
+      }
+    } catch .exists {
+      // It ended so before (it was replayed, or handled twice after a crash): one record is enough.
+      try? office.root.remove(layout[.cur] / entry)
+    } catch {
+      throw PostError(
+        error,
+        "cannot move letter \(name.id) of mailbox \(self.name) from \(layout[.cur]) to \(layout[place])")
+    }
+  }
+
+  /// Settles a leased letter by its ID, or the beginning of it.
+  /// - Throws: not found; usage, if the beginning fits several.
+  package func settleLeased(_ prefix: Path, _ verdict: Verdict) throws(PostError) {
+    let found = try findOne(prefix, in: [.cur])
+    let entry = EntryName(found.name)
+    guard entry.until != nil else {
+      throw PostError(
+        .notFound, "letter \(entry.id) of mailbox \(name) is not leased: its holder will settle it")
+    }
+    let attempt = entry.attempt ?? 1
+    let now = Clock.wall / 1_000_000_000 * 1000
+    switch verdict {
+    case .done:
+      try settle(
+        found.name, as: EntryName(entry.id, attempt: attempt, doneAt: now), in: .done)
+      log("done", entry.id, "attempt=\(attempt)")
+    case .failed(let reason), .retry(let reason):
+      note(entry.id, "attempt \(attempt): \(reason)")
+      try settle(found.name, as: EntryName(entry.id, attempt: attempt), in: .failed)
+      log("failed", entry.id, "attempt=\(attempt) \(reason)")
+    case .broken:
+      try settle(found.name, as: EntryName(entry.id, attempt: attempt - 1), in: .new)
+      log("released", entry.id, "attempt=\(attempt)")
+    }
+  }
+
+  /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.
+  package func retry(_ entry: Path, from place: Place) throws(PostError) {
+    let id = EntryName(entry).id
+    do throws(Errno) {
+      try move(entry, from: place, to: .new, as: EntryName(id))
+    } catch .noEntry {
+      return
+    } catch .exists {
+      try? office.root.remove(layout[place] / entry)  // it waits already
+    } catch {
+      throw PostError(error, "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])")
+    }
+    log("retried", id, "")
+  }
+}

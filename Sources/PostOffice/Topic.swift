@@ -1,0 +1,78 @@
+// A topic: where letters are accepted and kept, and who has subscribed.
+
+import Linux
+
+/// A topic of an office: what publishers send to.
+public struct Topic {
+  public let name: Name
+  let office: Office
+  let layout: TopicLayout
+
+  fileprivate init(_ name: Name, _ office: Office) {
+    self.name = name
+    self.office = office
+    layout = TopicLayout(name)
+  }
+
+  /// The mailboxes that have subscribed, in order of their names.
+  public func subscribers() throws(PostError) -> [Name] { try roll().subscribers }
+
+  /// The subscribers, and those of them for whom an interrupted subscription is still to be finished.
+  func roll() throws(PostError) -> (subscribers: [Name], unfinished: [Name]) {
+    var subscribers = [Name]()
+    var unfinished = [Name]()
+    try attempt("cannot list \(layout.subscribers)") { () throws(Errno) in
+      try office.root.directory(layout.subscribers).forEachEntry { bytes in
+        let bytes = Array(bytes)
+        if let name = Name(bytes: bytes[...]) {
+          subscribers.append(name)
+        } else if bytes.first == UInt8(ascii: "."), let name = Name(bytes: bytes.dropFirst()) {
+          unfinished.append(name)
+        }
+      }
+    }
+    return (subscribers.sorted(), unfinished)
+  }
+
+  /// Sets aside a file that is no letter: whoever looks finds it, and nothing trips over it again.
+  func setAside(_ name: Path, from folder: Path, because reason: String) {
+    do throws(Errno) {
+      try office.make([layout.corrupt], in: layout.root)
+      try office.root.rename(folder / name, to: office.root, layout.corrupt / name)
+      office.warn("\(folder / name) \(reason); set aside in \(layout.corrupt)")
+    } catch .noEntry {
+      return  // somebody else has just done so
+    } catch {
+      office.warn(PostError(error, "\(folder / name) \(reason), and cannot be set aside").message)
+    }
+  }
+}
+
+extension Office {
+  /// - Throws: not found.
+  public func topic(_ name: Name) throws(PostError) -> Topic {
+    let topic = Topic(name, self)
+    let isThere = try attempt("cannot look into \(topic.layout.root)") { () throws(Errno) in
+      try root.exists(topic.layout.subscribers)
+    }
+    guard isThere else {
+      throw PostError(.notFound, "there is no topic '\(name)' in \(path); post list shows what there is")
+    }
+    return topic
+  }
+
+  /// The topic of this name, made if it is missing.
+  public func makeTopic(_ name: Name) throws(PostError) -> Topic {
+    let topic = Topic(name, self)
+    try attempt("cannot make \(path)/\(topic.layout.root)") { () throws(Errno) in
+      let layout = topic.layout
+      if try root.exists(layout.subscribers) { return }
+      try make([layout.root], in: Layout.topics)
+      try make([layout.tmp, layout.new, layout.cur], in: layout.root)
+      try root.sync()
+      // Whoever sees `subscribers` relies on the rest being durable: it comes after the syncs.
+      try make([layout.subscribers], in: layout.root)
+    }
+    return topic
+  }
+}

@@ -1,0 +1,88 @@
+// What the watcher watches: inotify on every directory where something may appear. Hints only: if
+// the kernel cannot watch, the watcher scans.
+
+import Linux
+
+/// The watches of a watcher.
+struct WatchList: ~Copyable {
+  enum Target: Hashable {
+    /// A topic appeared or went.
+    case topics
+    /// A mailbox appeared or went.
+    case mailboxes
+    /// The office's settings may have changed.
+    case office
+    /// A letter is being accepted, or was delivered by a foreign program.
+    case accepted(Name)
+    /// A letter arrived in a mailbox.
+    case arrived(Name)
+    /// A mailbox's settings may have changed.
+    case mailbox(Name)
+  }
+
+  let inotify: Inotify
+  private let spool: Path
+  private var targets: [Int32: Target] = [:]
+  private var watches: [Target: Int32] = [:]
+  /// Something cannot be watched, because the user's watches are used up: it must be scanned.
+  private(set) var isBlind = false
+
+  init(_ spool: Path) throws(PostError) {
+    self.spool = spool
+    inotify = try attempt("cannot watch", hint: "raise fs.inotify.max_user_instances") { () throws(Errno) in
+      try Inotify()
+    }
+  }
+
+  var descriptor: Int32 { inotify.file.descriptor }
+
+  /// Watches a target if it exists. Watching it again changes nothing.
+  mutating func add(_ target: Target) {
+    let path: Path
+    let mask: Inotify.Mask
+    switch target {
+    case .topics: (path, mask) = (Layout.topics, [.arrived, .left])
+    case .mailboxes: (path, mask) = (Layout.mailboxes, [.arrived, .left])
+    case .office: (path, mask) = (".", [.arrived, .left, .written, .selfGone])
+    case .accepted(let name): (path, mask) = (TopicLayout(name).new, [.arrived, .selfGone])
+    case .arrived(let name): (path, mask) = (MailboxLayout(name)[.new], [.arrived, .selfGone])
+    case .mailbox(let name):
+      (path, mask) = (MailboxLayout(name).root, [.arrived, .left, .written, .selfGone])
+    }
+    do throws(Errno) {
+      let watch = try inotify.watch(spool / path, mask)
+      if let old = watches[target], old != watch { targets[old] = nil }
+      targets[watch] = target
+      watches[target] = watch
+    } catch .noEntry {} catch .notDirectory {} catch {
+      isBlind = true
+    }
+  }
+
+  mutating func remove(_ target: Target) {
+    guard let watch = watches.removeValue(forKey: target) else { return }
+    targets[watch] = nil
+    inotify.unwatch(watch)
+  }
+
+  struct Hint {
+    let target: Target
+    let name: Path
+  }
+
+  /// What has happened; nil: the kernel lost count, and everything must be looked at.
+  mutating func hints() throws(PostError) -> [Hint]? {
+    var hints = [Hint]()
+    let events = try attempt("cannot read the watches") { () throws(Errno) in try inotify.events() }
+    for event in events {
+      if event.overflowed { return nil }
+      guard let target = targets[event.watch] else { continue }
+      if event.ended {
+        targets[event.watch] = nil
+        watches[target] = nil
+      }
+      hints.append(Hint(target: target, name: event.name))
+    }
+    return hints
+  }
+}

@@ -1,0 +1,72 @@
+// What is printed of a letter: its body, all of it, or one line of JSON.
+
+import FoundationEssentials
+import Linux
+import PostOffice
+
+enum Format: String {
+  case body, letter, json
+
+  init(_ call: Call, default usual: Format) throws(PostError) {
+    guard let text = try call.text("format") else {
+      self = usual
+      return
+    }
+    guard let format = Format(rawValue: text) else {
+      throw PostError(
+        .usage, "'\(visible(text))' is no value for --format; use body, letter or json")
+    }
+    self = format
+  }
+
+  /// Prints a letter to standard output.
+  func print(_ letter: Letter, _ attempt: Int) throws(PostError) {
+    if self == .json { return try post.print(try json(letter, attempt)) }
+    var failure: PostError?
+    do throws(Errno) {
+      try letter.forEachPiece(wholeLetter: self == .letter) { (bytes) throws(Errno) in
+        do throws(Errno) { try Streams.output(bytes) } catch {
+          failure = cannotPrint(error)
+          throw error
+        }
+      }
+    } catch {
+      throw failure ?? PostError(error, "cannot read letter \(letter.id)")
+    }
+  }
+
+  private struct Content: Encodable {
+    let id: String
+    let topic, date, from, subject, type: String?
+    let attempt: Int
+    let headers: [[String]]
+    /// The body as text; nil if it is not UTF-8.
+    let body: String?
+    /// The body in base64, if it is not UTF-8.
+    let bodyBase64: String?
+
+    enum CodingKeys: String, CodingKey {
+      case id, topic, date, from, subject, type, attempt, headers, body
+      case bodyBase64 = "body_base64"
+    }
+  }
+
+  private func json(_ letter: Letter, _ attempt: Int) throws(PostError) -> String {
+    let bytes = try letter.body()
+    let text = String(validating: bytes, as: UTF8.self)
+    return try jsonLine(
+      Content(
+        id: letter.id.description, topic: letter.topic, date: letter.date, from: letter.from,
+        subject: letter.subject, type: letter.contentType, attempt: attempt,
+        headers: letter.headers.fields.map { [$0.name, $0.value] },
+        body: text, bodyBase64: text == nil ? Data(bytes).base64EncodedString() : nil))
+  }
+}
+
+/// A value as one line of JSON.
+func jsonLine(_ value: some Encodable) throws(PostError) -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  guard let data = try? encoder.encode(value) else { throw PostError(.bug, "cannot write JSON") }
+  return String(decoding: data, as: UTF8.self) + "\n"
+}

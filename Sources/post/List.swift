@@ -1,0 +1,95 @@
+// post list: what there is: topics, mailboxes, letters.
+
+import Commands
+import Linux
+import PostOffice
+
+enum List: Verb {
+  static let name = "list"
+  static let command = Command(
+    name, operands: [Operand("TOPIC|MAILBOX", .optional)],
+    summary: "list topics and mailboxes, or the letters of one",
+    discussion: """
+      Without a name, a line for each topic and mailbox. With one, a line for each
+      letter: its place, its ID, when it was sent, the attempts so far, its sender
+      and its subject.
+      """,
+    flags: [Flag("json", help: "one JSON object a line")],
+    examples: [Example("post list stock | grep '^failed'")])
+
+  private struct Letter: Encodable {
+    let place, id, sent: String
+    let attempt: Int
+    let from, subject: String
+  }
+
+  private struct Entry: Encodable {
+    let kind, name: String
+    /// The subscribers of a topic, or the topics of a mailbox.
+    let with: [String]
+  }
+
+  static func run(_ call: Call) throws(PostError) -> Int32 {
+    let office = try call.office()
+    guard !call.invocation.operands.isEmpty else { return try listAll(office, call) }
+    let name = try call.name(as: "topic or mailbox")
+    let isTopic = try office.topicNames().contains(name)
+    let isMailbox = try office.mailboxNames().contains(name)
+    guard isTopic || isMailbox else {
+      throw PostError(.notFound, "there is neither a topic nor a mailbox '\(name)' in \(office.path)")
+    }
+    if isMailbox {
+      let mailbox = try office.mailbox(name)
+      for place in Place.states {
+        for entry in try mailbox.entries(in: place) {
+          try show(place.rawValue, EntryName(entry), try? mailbox.open(entry, in: place), call)
+        }
+      }
+    }
+    if isTopic {
+      let topic = try office.topic(name)
+      for place in TopicPlace.allCases {
+        for entry in try topic.entries(in: place) {
+          try show(place.word, EntryName(entry), try? topic.open(entry, in: place), call)
+        }
+      }
+    }
+    return 0
+  }
+
+  private static func listAll(_ office: Office, _ call: Call) throws(PostError) -> Int32 {
+    var entries = [Entry]()
+    for name in try office.topicNames() {
+      let with = try office.topic(name).subscribers().map(\.description)
+      entries.append(Entry(kind: "topic", name: name.description, with: with))
+    }
+    for name in try office.mailboxNames() {
+      let with = try office.topics(of: name).map(\.name.description)
+      entries.append(Entry(kind: "mailbox", name: name.description, with: with))
+    }
+    for entry in entries {
+      if call.has("json") {
+        try print(try jsonLine(entry))
+      } else {
+        let kind = entry.kind == "topic" ? "topic  " : entry.kind
+        let with = entry.with.isEmpty ? "" : "  " + entry.with.joined(separator: ",")
+        try print("\(kind)  \(entry.name)\(with)\n")
+      }
+    }
+    return 0
+  }
+
+  private static func show(
+    _ place: String, _ entry: EntryName, _ letter: PostOffice.Letter?, _ call: Call
+  ) throws(PostError) {
+    let line = Letter(
+      place: place, id: entry.id.description, sent: entry.id.sentText ?? "-", attempt: entry.attempt ?? 0,
+      from: letter?.from ?? "-", subject: letter?.subject ?? "")
+    if call.has("json") { return try print(try jsonLine(line)) }
+    let padded = place + String(repeating: " ", count: max(0, 7 - place.count))
+    try print(
+      "\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(shown(line.from))  \(shown(line.subject))\n")
+  }
+
+  private static func shown(_ text: String) -> String { visible(text) }
+}

@@ -1,0 +1,104 @@
+// The program: finds the verb, runs it, and turns an error into a message and an exit code.
+
+import Commands
+import Linux
+import PostOffice
+
+enum Program {
+  static let version = "0.1.0"
+
+  /// All verbs, in the order of the help text.
+  static let verbs: [any Verb.Type] = [
+    Send.self, Subscribe.self, Unsubscribe.self, Read.self, Done.self, Fail.self, Release.self,
+    Watch.self, List.self, Show.self, Status.self, Retry.self, Sweep.self,
+  ]
+
+  /// The grammar of the whole program.
+  static var grammar: Grammar { grammar(of: verbs.map { $0.command }) }
+
+  private static func grammar(of commands: [Command]) -> Grammar {
+    Grammar(
+      program: "post", version: version,
+      summary: "The post office for one machine: letters from programs to programs, and none gets lost",
+      flags: [
+        Flag(
+          "spool", value: .required("DIR"),
+          help:
+            "the post office to use; default: $POST_SPOOL, else /var/spool/post if it exists, else ~/.local/state/post"
+        ),
+        Flag("quiet", short: "q", help: "no warnings, only errors"),
+        Flag("verbose", short: "v", help: "tell what is done"),
+      ],
+      commands: commands,
+      footer: """
+        Exit codes: 0 done, 1 nothing there to read, 64 usage, 65 bad data, 66 no such
+        topic, mailbox or letter, 70 bug, 73 cannot create, 74 I/O error, 75 try again
+        (disk full, quota), 77 no permission, 78 bad settings.
+        """)
+  }
+
+  /// The words of the command line, as bytes: `CommandLine.arguments` would repair them.
+  static func arguments() -> [Bytes] {
+    (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+      CommandLine.unsafeArgv[index].map { Array(Path(cString: $0).bytes) }
+    }
+  }
+
+  static func run(_ arguments: [Bytes]) -> Int32 {
+    do throws(PostError) {
+      if arguments == [Array("--version".utf8)] { return try printVersion() }
+      // The table of one verb is enough for most calls; to build all of them would cost more time
+      // than the rest of the start.
+      let verb = verbs.first { Array($0.name.utf8) == arguments.first }
+      let grammar = verb.map { self.grammar(of: [$0.command]) } ?? self.grammar
+      switch try parse(arguments, grammar) {
+      case .help(let command):
+        try print(command.map(grammar.help(for:)) ?? grammar.help())
+        return 0
+      case .version:
+        return try printVersion()
+      case .run(let invocation):
+        let name = invocation.command.name
+        guard let verb = verb ?? verbs.first(where: { $0.name == name }) else { return 70 }
+        return try verb.run(Call(invocation))
+      }
+    } catch {
+      complain(error)
+      return error.exitCode
+    }
+  }
+
+  private static func printVersion() throws(PostError) -> Int32 {
+    try print("post \(version)\n")
+    return 0
+  }
+
+  private static func parse(_ arguments: [Bytes], _ grammar: Grammar) throws(PostError) -> Parsed {
+    do throws(UsageError) { return try grammar.parse(arguments) } catch {
+      throw PostError(.usage, error.message)
+    }
+  }
+
+  /// Tells of an error on standard error, in the way of Unix tools.
+  static func complain(_ error: PostError) {
+    let text = error.message.hasPrefix("post ") ? error.message : "post: " + error.message
+    Streams.error(text + "\n")
+  }
+}
+
+/// One verb of the command line.
+protocol Verb: Sendable {
+  static var name: String { get }
+  static var command: Command { get }
+  /// - Returns: the exit code.
+  static func run(_ call: Call) throws(PostError) -> Int32
+}
+
+/// Writes to standard output; that failing is an error like any other.
+func print(_ text: String) throws(PostError) {
+  do throws(Errno) { try Streams.output(text) } catch { throw cannotPrint(error) }
+}
+
+func cannotPrint(_ errno: Errno) -> PostError {
+  PostError(.io, PostError(errno, "cannot write to standard output").message)
+}

@@ -1,0 +1,107 @@
+// post read: the letters of a mailbox, printed, handed to a command, or leased.
+
+import Commands
+import Linux
+import PostOffice
+
+enum Read: Verb {
+  static let name = "read"
+  static let command = Command(
+    name, operands: [Operand("MAILBOX")], trailing: "COMMAND [ARG...]",
+    summary: "read the oldest letter of a mailbox",
+    discussion: """
+      Prints the body of the oldest letter; then the letter is done. Exits with 1 when
+      none is waiting. With a COMMAND, gives it the body on standard input instead,
+      and its exit code decides: 0 done; 65 or 100 failed; 126 or 127 the command
+      cannot run, the letter waits; anything else tried again later. post read then
+      exits as the command did, or with 75 if one of several letters is not done.
+      """,
+    flags: [
+      Flag("count", short: "n", value: .required("N"), help: "read up to N letters"),
+      Flag("all", short: "a", help: "read all that are waiting"),
+      Flag("wait", short: "w", value: .optional("D"), help: "if none is waiting, wait for one, D at most"),
+      Flag("follow", short: "f", help: "read all, then go on reading what arrives"),
+      Flag("peek", help: "only look: the letters stay where they are"),
+      Flag(
+        "format", value: .required("body|letter|json"),
+        help: "what to print of a letter: its body (the default), its headers too, or one line of JSON"),
+      Flag(
+        "lease", value: .required("D"),
+        help:
+          "claim the letter for D and print its ID; post done, fail or release settles it, else it comes back"
+      ),
+    ],
+    examples: [
+      Example("while post read stock > order; do ./book < order; done"),
+      Example("post read stock --all -- ./book", "from cron: each letter to ./book"),
+      Example("id=$(post read stock --lease 10m) && ./book \"$id\" && post done stock \"$id\""),
+    ])
+
+  static func run(_ call: Call) throws(PostError) -> Int32 {
+    let name = try call.name(as: "mailbox")
+    let format = try Format(call, default: .body)
+    let lease = try call.duration("lease")
+    let trailing = call.invocation.trailing
+    let limit = try limit(call)
+    let patience = call.has("wait") ? Patience.upTo(try call.duration("wait")) : .none
+    try exclude(call, ["peek", "lease"], trailing != nil)
+    try exclude(call, ["follow", "peek"], false)
+    if lease != nil, call.has("format") {
+      throw PostError(.usage, "post read: --lease prints the ID alone; leave --format out")
+    }
+
+    let mailbox = try call.office().mailbox(name)
+    if call.has("peek") { return try peek(mailbox, limit, format) }
+    let follows = call.has("follow")
+    let round = Round(
+      mailbox: mailbox, limit: limit, patience: follows ? .upTo(nil) : patience, follows: follows)
+    let settings = try mailbox.settings()
+    if let words = trailing {
+      return try round.handle(with: words.map { Path($0) }, settings, isSingle: limit == 1)
+    }
+    return try round.run(lease: lease) { (claim) throws(PostError) in
+      do throws(PostError) {
+        if lease != nil {
+          try print("\(claim.letter.id)\n")
+        } else {
+          try format.print(claim.letter, claim.attempt)
+        }
+      } catch {
+        try? claim.release()
+        throw PostError(error.kind, "\(error.message); letter \(claim.letter.id) stays in mailbox \(name)")
+      }
+      if lease == nil { try claim.settle(.done, settings: settings) }
+      return true
+    }
+  }
+
+  private static func limit(_ call: Call) throws(PostError) -> Int {
+    try exclude(call, ["count", "all", "follow"], false)
+    if call.has("all") || call.has("follow") { return .max }
+    return try call.count("count") ?? 1
+  }
+
+  private static func exclude(_ call: Call, _ flags: [String], _ hasCommand: Bool) throws(PostError) {
+    let given = flags.filter { call.has($0) }.map { "--" + $0 } + (hasCommand ? ["a COMMAND"] : [])
+    if given.count > 1 {
+      throw PostError(.usage, "post read: \(given[0]) and \(given[1]) exclude each other")
+    }
+  }
+
+  private static func peek(_ mailbox: Mailbox, _ limit: Int, _ format: Format) throws(PostError) -> Int32 {
+    try mailbox.refresh()
+    var shown = 0
+    for name in try mailbox.entries(in: .new) {
+      if shown == limit { break }
+      let letter: Letter
+      do throws(PostError) { letter = try mailbox.open(name, in: .new) } catch  where error.kind == .notFound
+      {
+        continue  // claimed meanwhile
+      }
+      try letter.check()
+      try format.print(letter, EntryName(name).attempt ?? 0)
+      shown += 1
+    }
+    return shown > 0 ? 0 : 1
+  }
+}

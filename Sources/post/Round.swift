@@ -1,0 +1,143 @@
+// One run of post read over a mailbox: claim, do something, settle, and again.
+
+import Linux
+import PostOffice
+
+/// How long to wait for a letter when there is none.
+enum Patience {
+  case none
+  /// nil: for as long as it takes.
+  case upTo(Duration?)
+}
+
+struct Round {
+  let mailbox: Mailbox
+  /// The most letters to take.
+  let limit: Int
+  let patience: Patience
+  /// Goes on waiting after the first letter.
+  let follows: Bool
+
+  /// Letters are done durably in groups of so many: a power cut may give that many back.
+  private static let syncGroup = 64
+
+  /// Claims letters and gives each to `take`, which settles it and says whether to go on.
+  /// - Returns: 0 if there was one, else 1.
+  /// - Throws: bad data, if all there was to read was corrupt.
+  func run(
+    lease: Duration? = nil, _ take: (Claim) throws(PostError) -> Bool
+  ) throws(PostError) -> Int32 {
+    var arrivals: Arrivals?
+    var deadline: Int64?
+    if case .upTo(let time) = patience {
+      arrivals = try Arrivals(mailbox)
+      deadline = time.map { Clock.monotonic + $0.nanoseconds }
+    }
+    var count = 0
+    var corrupt: PostError?
+    defer { syncIfDone(count, lease) }
+    try mailbox.refresh()
+    while count < limit {
+      var claim: Claim?
+      do throws(PostError) { claim = try mailbox.claim(lease: lease) } catch  where error.kind == .badData {
+        corrupt = error
+      }
+      if let claim {
+        count += 1
+        guard try take(claim) else { break }
+        if count % Round.syncGroup == 0 { syncIfDone(count, lease) }
+      } else {
+        guard follows || count == 0, let arrivals else { break }
+        syncIfDone(count, lease)
+        guard try arrivals.wait(until: deadline) else { break }
+      }
+    }
+    if count == 0, let corrupt { throw corrupt }
+    return count > 0 ? 0 : 1
+  }
+
+  private func syncIfDone(_ count: Int, _ lease: Duration?) {
+    guard lease == nil, count > 0 else { return }
+    do throws(PostError) { try mailbox.syncSettled() } catch { mailbox.office.warn(error.message) }
+  }
+
+  /// Gives letters to a command.
+  /// - Returns: for a single letter, what the command returned; else 0, or 75 if one is not done; 1 if
+  ///   there was none.
+  func handle(with words: [Path], _ settings: Settings, isSingle: Bool) throws(PostError) -> Int32 {
+    let signals = try SignalFile.stopping()
+    var code: Int32 = 0
+    let result = try run { (claim) throws(PostError) in
+      let (exit, goesOn) = try give(claim, to: words, settings, signals)
+      if exit != 0 { code = isSingle ? exit : PostError.Kind.tryAgain.rawValue }
+      return goesOn
+    }
+    return result == 0 ? code : result
+  }
+
+  /// Runs the command on one letter and settles it.
+  private func give(
+    _ claim: Claim, to words: [Path], _ settings: Settings, _ signals: borrowing SignalFile
+  ) throws(PostError) -> (exit: Int32, goesOn: Bool) {
+    let handler: Handler
+    do throws(Errno) {
+      handler = try Handler(.words(words), on: claim, settings, folder: nil, capturesErrors: false)
+    } catch {
+      try claim.release()
+      Program.complain(PostError(error, "cannot run \(words.first ?? ""); letter \(claim.letter.id) waits"))
+      return (exitOfShell(error), false)
+    }
+    let wasStopped = try waitForEnd(of: handler, signals)
+    let end: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
+    do throws(Errno) { end = try handler.finish() } catch {
+      throw PostError(error, "cannot tell how \(words.first ?? "") ended")
+    }
+    let exit: Int32 =
+      switch end.exit {
+      case .code(let code): code
+      case .signal(let number): 128 + number  // as a shell says it
+      }
+    guard let verdict = end.verdict else {
+      try claim.release()
+      return (exit, false)
+    }
+    try claim.settle(verdict, settings: settings)
+    if case .broken = verdict { return (exit, false) }
+    return (exit, !wasStopped)
+  }
+
+  /// Waits; a signal to us ends the command, and after it the round.
+  /// - Returns: whether there was a signal.
+  private func waitForEnd(of handler: Handler, _ signals: borrowing SignalFile) throws(PostError) -> Bool {
+    var wasStopped = false
+    do throws(Errno) {
+      while true {
+        let now = Clock.monotonic
+        let ready = try waitReadable(
+          [signals.file.descriptor, handler.descriptor], atMost: handler.deadline.map { $0 - now })
+        if ready[1] { return wasStopped }
+        while try signals.next() != nil { wasStopped = true }
+        if wasStopped { handler.stop(now: Clock.monotonic) }
+        handler.actOnDeadline(now: Clock.monotonic)
+      }
+    } catch { throw PostError(error, "cannot wait for the command") }
+  }
+
+  /// What a shell would return for a command that cannot be started.
+  private func exitOfShell(_ errno: Errno) -> Int32 {
+    switch errno {
+    case .noEntry: 127
+    case .again, .noMemory: PostError.Kind.tryAgain.rawValue
+    default: 126
+    }
+  }
+}
+
+extension SignalFile {
+  /// The signals that ask a program to stop, or to read its settings anew.
+  static func stopping() throws(PostError) -> SignalFile {
+    do throws(Errno) { return try SignalFile([.terminate, .interrupt, .hangUp]) } catch {
+      throw PostError(error, "cannot take signals")
+    }
+  }
+}

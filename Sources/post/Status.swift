@@ -1,0 +1,98 @@
+// post status: how the office is: troubles first, then counts.
+
+import Commands
+import Linux
+import PostOffice
+
+enum Status: Verb {
+  static let name = "status"
+  static let command = Command(
+    name, summary: "show how topics and mailboxes are",
+    discussion: """
+      Troubles come first, each on a line that begins with an exclamation mark: handlers
+      that cannot run, letters that failed, are corrupt or are held for a mailbox.
+      """,
+    flags: [Flag("json", help: "one JSON object a line")])
+
+  private struct MailboxLine: Encodable {
+    let kind = "mailbox"
+    let name: String
+    let waiting, inHands, later, done, failed, corrupt: Int
+    let handler: String?
+    let trouble: [String]
+
+    enum CodingKeys: String, CodingKey {
+      case kind, name, waiting, later, done, failed, corrupt, handler, trouble
+      case inHands = "in_hands"
+    }
+  }
+
+  private struct TopicLine: Encodable {
+    let kind = "topic"
+    let name: String
+    let kept, unsorted, held: Int
+    let subscribers: [String]
+  }
+
+  static func run(_ call: Call) throws(PostError) -> Int32 {
+    let office = try call.office()
+    var topics = [TopicLine]()
+    for name in try office.topicNames() { topics.append(try line(try office.topic(name))) }
+    var mailboxes = [MailboxLine]()
+    for name in try office.mailboxNames() { mailboxes.append(try line(try office.mailbox(name))) }
+    if call.has("json") {
+      for topic in topics { try print(try jsonLine(topic)) }
+      for mailbox in mailboxes { try print(try jsonLine(mailbox)) }
+    } else {
+      try print(text(topics, mailboxes))
+    }
+    return 0
+  }
+
+  private static func line(_ topic: Topic) throws(PostError) -> TopicLine {
+    TopicLine(
+      name: topic.name.description, kept: try topic.count(.cur), unsorted: try topic.count(.new),
+      held: try topic.heldCount(), subscribers: try topic.subscribers().map(\.description))
+  }
+
+  private static func line(_ mailbox: Mailbox) throws(PostError) -> MailboxLine {
+    var trouble = [String]()
+    var handler: String?
+    do throws(PostError) { handler = try mailbox.settings().handler } catch { trouble.append(error.message) }
+    if let words = mailbox.brokenHandler { trouble.append(words) }
+    let (failed, corrupt) = (try mailbox.count(.failed), try mailbox.count(.corrupt))
+    if failed > 0 {
+      trouble.append("\(failed) failed; see post list \(mailbox.name), and post retry \(mailbox.name) ALL")
+    }
+    if corrupt > 0 { trouble.append("\(corrupt) corrupt; see mailboxes/\(mailbox.name)/corrupt") }
+    return MailboxLine(
+      name: mailbox.name.description, waiting: try mailbox.count(.new), inHands: try mailbox.count(.cur),
+      later: try mailbox.count(.later), done: try mailbox.count(.done), failed: failed, corrupt: corrupt,
+      handler: handler, trouble: trouble)
+  }
+
+  private static func text(_ topics: [TopicLine], _ mailboxes: [MailboxLine]) -> String {
+    var text = ""
+    for mailbox in mailboxes { for words in mailbox.trouble { text += "! \(mailbox.name): \(words)\n" } }
+    for topic in topics where topic.held > 0 {
+      text += "! \(topic.name): \(topic.held) held for mailboxes that could not take them\n"
+    }
+    for topic in topics where topic.unsorted > 0 {
+      text +=
+        "! \(topic.name): \(topic.unsorted) accepted, not yet sorted; post sweep finishes what a dead sender left\n"
+    }
+    if !text.isEmpty { text += "\n" }
+    var table = Table(["TOPIC", "KEPT", "HELD", "SUBSCRIBERS"])
+    for topic in topics {
+      table.add([topic.name, "\(topic.kept)", "\(topic.held)", topic.subscribers.joined(separator: ",")])
+    }
+    if !table.isEmpty { text += table.text + "\n" }
+    table = Table(["MAILBOX", "WAITING", "IN-HANDS", "LATER", "DONE", "FAILED", "HANDLER"])
+    for line in mailboxes {
+      let counts = [line.waiting, line.inHands, line.later, line.done, line.failed].map { "\($0)" }
+      table.add([line.name] + counts + [line.handler.map { visible($0) } ?? "-"])
+    }
+    if !table.isEmpty { text += table.text }
+    return text
+  }
+}

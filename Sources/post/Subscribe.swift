@@ -1,0 +1,129 @@
+// post subscribe, post unsubscribe: which mailbox gets the letters of which topics.
+
+import Commands
+import Linux
+import PostOffice
+
+enum Subscribe: Verb {
+  static let name = "subscribe"
+  static let command = Command(
+    name, operands: [Operand("MAILBOX"), Operand("TOPIC", .oneOrMore)],
+    trailing: "HANDLER [ARG...]",
+    summary: "give a mailbox its own copy of a topic's letters",
+    discussion: """
+      Makes the mailbox and the topics if they are missing. A new subscriber also gets
+      the letters that the topic still keeps, unless --from says otherwise. What
+      stands behind -- becomes the mailbox's handler, which post watch runs for each
+      letter: body on standard input, the rest in POST_... variables. The options
+      are written to mailboxes/MAILBOX/mailbox.conf, where you may edit them.
+      """,
+    flags: [
+      Flag(
+        "from", value: .required("start|now|AGE"),
+        help:
+          "which of the topic's letters to get: all it keeps (the default), none, or those of the last AGE, such as 2d"
+      ),
+      Flag("tries", value: .required("N"), help: "attempts before a letter fails for good (20)"),
+      Flag("timeout", value: .required("D"), help: "how long a handler may take (1h), or none"),
+      Flag(
+        "retry", value: .required("D..D"), help: "first and longest delay before another attempt (1s..10m)"),
+      Flag("parallel", value: .required("N"), help: "letters handled at once (1)"),
+    ],
+    examples: [
+      Example("post subscribe stock orders -- /usr/local/bin/update-stock"),
+      Example("post subscribe audit orders invoices --from now", "no handler: read it with post read"),
+    ])
+
+  /// Flags that are settings, by the name they have in the file.
+  private static let settings = [
+    "tries": "Tries", "timeout": "Timeout", "retry": "Retry", "parallel": "Parallel",
+  ]
+
+  static func run(_ call: Call) throws(PostError) -> Int32 {
+    let mailbox = try call.name(as: "mailbox")
+    let topics = try call.names(from: 1, as: "topic")
+    let backlog = try backlog(try call.text("from"))
+    var changes = [(name: String, value: String)]()
+    for (flag, name) in settings.sorted(by: { $0.key < $1.key }) {
+      guard let value = try call.text(flag), let setting = Setting.named(name) else { continue }
+      try setting.check(value)
+      changes.append((name, value))
+    }
+    if let words = call.invocation.trailing { changes.append(("Handler", try commandLine(words))) }
+
+    let office = try call.office(making: true)
+    try office.makeMailbox(mailbox)
+    // The handler before the letters: a watcher that sees the mailbox shall know what to do.
+    try office.change(changes, of: mailbox)
+    for topic in topics { try office.subscribe(mailbox, to: topic, from: backlog) }
+    return 0
+  }
+
+  private static func backlog(_ text: String?) throws(PostError) -> Backlog {
+    switch text {
+    case nil, "start": return .start
+    case "now": return .now
+    case let text?:
+      guard let age = Duration(postText: text) else {
+        throw PostError(
+          .usage, "'\(visible(text))' is no value for --from; use start, now or an age such as 2d"
+        )
+      }
+      return .since(age)
+    }
+  }
+
+  /// The words as a line for /bin/sh. A program given by a relative path is meant from here, not
+  /// from where the watcher will run.
+  private static func commandLine(_ words: [Bytes]) throws(PostError) -> String {
+    var words = words
+    if let program = words.first, program.contains(UInt8(ascii: "/")), program.first != UInt8(ascii: "/") {
+      let here: Path
+      do throws(Errno) { here = try Host.workingDirectory() } catch {
+        throw PostError(error, "cannot tell the current directory")
+      }
+      words[0] = Array((here / Path(program)).bytes)
+    }
+    var quoted = [String]()
+    for word in words {
+      let text = try Call.text(word, "the handler")
+      guard !text.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
+        throw PostError(.usage, "a handler's word contains a line break; put it into a script")
+      }
+      quoted.append(shellQuoted(text))
+    }
+    return quoted.joined(separator: " ")
+  }
+
+  /// A word as sh reads it back: bare if it is harmless, else in single quotes (POSIX XCU 2.2.2).
+  static func shellQuoted(_ word: String) -> String {
+    let harmless = { (byte: UInt8) in
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+        || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "%+,-./:@_".utf8.contains(byte)
+    }
+    if !word.isEmpty, word.utf8.allSatisfy(harmless) { return word }
+    return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+  }
+}
+
+enum Unsubscribe: Verb {
+  static let name = "unsubscribe"
+  static let command = Command(
+    name, operands: [Operand("MAILBOX"), Operand("TOPIC", .zeroOrMore)],
+    summary: "end a mailbox's subscriptions",
+    discussion: """
+      Ends the subscription to each TOPIC; without one, to all. The mailbox, and the
+      letters in it, stay.
+      """)
+
+  static func run(_ call: Call) throws(PostError) -> Int32 {
+    let mailbox = try call.name(as: "mailbox")
+    let office = try call.office()
+    _ = try office.mailbox(mailbox)
+    var topics = try call.names(from: 1, as: "topic")
+    if topics.isEmpty { topics = try office.topics(of: mailbox).map(\.name) }
+    for topic in topics { try office.unsubscribe(mailbox, from: topic) }
+    return 0
+  }
+}

@@ -1,0 +1,26 @@
+// Tables for people: aligned columns, one line a row, nothing that grep or awk would trip over.
+
+/// Rows under a heading.
+struct Table {
+  private var rows: [[String]]
+
+  init(_ heading: [String]) { rows = [heading] }
+
+  var isEmpty: Bool { rows.count == 1 }
+
+  mutating func add(_ row: [String]) { rows.append(row) }
+
+  /// The rows with their columns aligned; numbers to the right, the last column as it is.
+  var text: String {
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = row.indices.map { column in
+        let cell = row[column]
+        if column == row.count - 1 { return cell }
+        let padding = String(repeating: " ", count: widths[column] - cell.count)
+        return cell.allSatisfy(\.isNumber) ? padding + cell : cell + padding
+      }
+      return cells.joined(separator: "  ") + "\n"
+    }.joined()
+  }
+}

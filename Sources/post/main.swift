@@ -1,0 +1,7 @@
+// post: the post office for one machine.
+
+import Linux
+
+Streams.reserve()
+Signals.ignoreWriteSignals()
+exitProcess(Program.run(Program.arguments()))

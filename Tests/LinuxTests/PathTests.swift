@@ -1,0 +1,31 @@
+import Linux
+import Testing
+
+@Suite struct PathTests {
+  @Test(arguments: [
+    ("/var/spool/post", "/var/spool", "post"), ("post", ".", "post"), ("/post", "/", "post"),
+    ("a/b", "a", "b"), ("/", "/", ""),
+  ])
+  func parentAndName(path: String, parent: String, name: String) {
+    #expect(Path(path).parent == Path(parent))
+    #expect(Path(path).name == Path(name))
+  }
+
+  @Test func bytesThatAreNoTextStayAsTheyAre() {
+    let bytes: [UInt8] = [0x66, 0xff, 0x2f, 0x80]
+    #expect(Array(Path(bytes).bytes) == bytes)
+    #expect(Path(bytes).description == "f\\xff/\\x80")
+  }
+
+  @Test func aNulEndsAPath() { #expect(Path([0x61, 0, 0x62]) == "a") }
+
+  @Test func joining() {
+    #expect(Path("a") / "b" / "c" == "a/b/c")
+    #expect((Path("a") / "b").parent == "a")
+  }
+
+  @Test func whatSteersATerminalIsShown() {
+    #expect(visible("a\u{1b}[31mb\n\u{9b}") == "a\\x1b[31mb\\x0a\\x9b")
+    #expect(visible("Grüße") == "Grüße")
+  }
+}

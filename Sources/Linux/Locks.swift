@@ -35,7 +35,7 @@ private func lockRange(_ type: Int32, _ byte: UInt64) -> flock {
   var range = flock()
   range.l_type = Int16(type)
   range.l_whence = Int16(SEEK_SET)
-  range.l_start = off_t(truncatingIfNeeded: byte & 0x7fff_ffff_ffff_fffe)  // off_t is signed, and start + 1 must fit
+  range.l_start = off_t(byte % UInt64(off_t.max))  // start and length together must fit into off_t
   range.l_len = 1
   return range
 }

@@ -48,7 +48,7 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
 /// Makes IDs that no other process, host or moment makes; each is greater than the one before.
 struct LetterIDs {
-  private let host: String
+  let host: String
   private let tail: String
   private var last: Int64 = 0
   private var count = 0

@@ -12,7 +12,7 @@ public final class Office {
   package let root: Directory
   var ids = LetterIDs()
   /// `user@host`, for the From of letters.
-  private(set) lazy var sender = "\(Host.userName)@\(LetterIDs.sanitized(Host.name))"
+  private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 
   /// Takes words for people about what went wrong without stopping the work: a mailbox that could
   /// not take a letter, a file that is no letter. One line each.
@@ -40,8 +40,11 @@ public final class Office {
   public static func open(making path: String) throws(PostError) -> Office { try open(making: Path(path)) }
 
   package static func open(making path: Path) throws(PostError) -> Office {
-    do throws(Errno) { _ = try Directory(path) } catch .noEntry { try makeFolders(path) } catch {}
-    let office = try Office(at: path)
+    let office: Office
+    do throws(PostError) { office = try Office(at: path) } catch  where error.kind == .notFound {
+      try makeFolders(path)
+      office = try Office(at: path)
+    }
     let isNew = try attempt("cannot look into \(path)") { () throws(Errno) in
       try !office.root.exists(Layout.mailboxes)
     }

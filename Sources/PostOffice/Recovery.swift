@@ -75,7 +75,10 @@ extension Topic {
     var having = [LetterID: Set<Name>]()
     for subscriber in try subscribers() {
       let mailbox = MailboxLayout(throughSymlink: layout.subscriber(subscriber))
-      for id in try office.known(ids, in: mailbox) { having[id, default: []].insert(subscriber) }
+      let known = try attempt("cannot look into mailbox \(subscriber)") { () throws(Errno) in
+        try office.known(ids, in: mailbox)
+      }
+      for id in known { having[id, default: []].insert(subscriber) }
     }
     return having
   }
@@ -85,30 +88,30 @@ extension Topic {
     for mailbox in try office.names(in: layout.held) {
       try withLock { () throws(PostError) in
         // A mailbox that still cannot take them is no news: post status tells how many are held.
-        do throws(Errno) { try deliverHeld(to: mailbox) } catch {}
+        do throws(PostError) { try deliverHeld(to: mailbox) } catch {}
       }
     }
   }
 
-  private func deliverHeld(to mailbox: Name) throws(Errno) {
+  private func deliverHeld(to mailbox: Name) throws(PostError) {
     let held = layout.held(for: mailbox)
-    let names = try office.root.directory(held).names().prefix(Topic.passLimit)
     let link = layout.subscriber(mailbox)
-    let isSubscribed = try office.root.exists(link)
-    let layout = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
-    let ids = Set(names.map { LetterID($0) })
-    let known: Set<LetterID>
-    do throws(PostError) { known = try office.known(ids, in: layout) } catch { throw .io }
-    let delivery = Delivery(self)
-    for name in names {
-      let id = LetterID(name)
-      let file = try office.root.open(held / name, .read)
-      if !known.contains(id), try delivery.place(held / name, id, file: file, into: layout) {
-        try office.syncNames(in: layout[.new], of: file)
+    let names = try office.firstNames(in: held, limit: Topic.passLimit)
+    try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
+      let isSubscribed = try office.root.exists(link)
+      let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
+      let known = try office.known(Set(names.map { LetterID($0) }), in: target)
+      let delivery = Delivery(self)
+      for name in names {
+        let id = LetterID(name)
+        let file = try office.root.open(held / name, .read)
+        if !known.contains(id), try delivery.place(held / name, id, file: file, into: target) {
+          try office.syncNames(in: target[.new], of: file)
+        }
+        try office.root.remove(held / name)
       }
-      try office.root.remove(held / name)
+      do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
     }
-    do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
   }
 
   /// Runs `work` while no other process finishes anything in this topic. If one does, there is
@@ -174,7 +177,7 @@ extension Office {
   }
 
   /// Which of these letters a mailbox has, in any state.
-  func known(_ ids: Set<LetterID>, in mailbox: MailboxLayout) throws(PostError) -> Set<LetterID> {
+  func known(_ ids: Set<LetterID>, in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
     var found = Set<LetterID>()
     for place in Place.states {
       do throws(Errno) {
@@ -182,9 +185,7 @@ extension Office {
           let id = EntryName(Path(bytes)).id
           if ids.contains(id) { found.insert(id) }
         }
-      } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {} catch {
-        throw PostError(error, "cannot list \(mailbox[place])")
-      }
+      } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }
     return found
   }

@@ -12,7 +12,12 @@ extension Office {
       try topic.tidy()
       if let keep = try settings(ofTopic: name).keep {
         let oldest = Clock.wall / 1_000_000_000 - keep.components.seconds
-        try prune(topic.layout.cur) { ($0.id.sent ?? .max) < oldest }
+        try prune(topic.layout.cur) { name, entry in
+          if let sent = entry.id.sent { return sent < oldest }
+          // A foreign name that tells no time: when its file was written.
+          let written = try? root.status(topic.layout.cur / name).modified
+          return (written ?? .max) / 1_000_000_000 < oldest
+        }
       }
     }
     for name in try mailboxNames() {
@@ -27,7 +32,7 @@ extension Office {
   /// - Returns: their IDs.
   @discardableResult
   fileprivate func prune(
-    _ folder: Path, _ hasHadItsDay: (EntryName) -> Bool
+    _ folder: Path, _ hasHadItsDay: (Path, EntryName) -> Bool
   ) throws(PostError) -> [LetterID] {
     var old = [(name: Path, id: LetterID)]()
     do throws(Errno) {
@@ -35,7 +40,7 @@ extension Office {
       try directory.forEachName { bytes in
         let name = Path(bytes)
         let entry = EntryName(name)
-        if hasHadItsDay(entry) { old.append((name, entry.id)) }
+        if hasHadItsDay(name, entry) { old.append((name, entry.id)) }
       }
       for (name, _) in old { do throws(Errno) { try directory.remove(name) } catch .noEntry {} }
     } catch .noEntry {
@@ -52,9 +57,11 @@ extension Mailbox {
   public func prune() throws(PostError) {
     guard let keep = try settings().keepDone else { return }
     let oldest = Clock.wall / 1_000_000 - keep.milliseconds
-    let gone = try office.prune(layout[.done]) { ($0.doneAt ?? ($0.id.sent ?? 0) * 1000) < oldest }
+    let gone = try office.prune(layout[.done]) { _, entry in
+      (entry.doneAt ?? (entry.id.sent ?? 0) * 1000) < oldest
+    }
     for id in gone { try? office.root.remove(layout[.notes] / id.path) }
     let lastDay = UTC(seconds: oldest / 1000).date
-    try office.prune(layout[.log]) { $0.id.description < lastDay }
+    try office.prune(layout[.log]) { name, _ in name.description < lastDay }
   }
 }

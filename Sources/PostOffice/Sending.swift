@@ -151,11 +151,10 @@ extension Topic {
   private func header(
     _ id: LetterID, _ fields: [Headers.Field], length: Int64?, padded: Bool = false, _ crc: CRC32C
   ) -> [UInt8] {
-    let host = LetterIDs.sanitized(Host.name)
-    let local = id.description.dropLast(host.count + 1)
+    let local = id.description.dropLast(office.ids.host.count + 1)
     let digits = String(length ?? 0)
     let padding = padded || length == nil ? String(repeating: " ", count: 19 - digits.count) : ""
-    var text = "Message-ID: <\(local)@\(host)>\n"
+    var text = "Message-ID: <\(local)@\(office.ids.host)>\n"
     text += "Date: \(UTC(seconds: id.sent ?? 0).mailDate)\n"
     text += "From: \(office.sender)\n"
     text += "Post-Topic: \(name)\n"

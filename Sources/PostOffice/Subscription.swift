@@ -133,10 +133,7 @@ extension Topic {
     let sorted = try office.root.directory(layout.cur).names()
     let kept = sorted.filter { (EntryName($0).id.sent ?? since) >= since }
     let target = MailboxLayout(mailbox)
-    let known: Set<LetterID>
-    do throws(PostError) {
-      known = try office.known(Set(kept.map { EntryName($0).id }), in: target)
-    } catch { throw .io }
+    let known = try office.known(Set(kept.map { EntryName($0).id }), in: target)
     let delivery = Delivery(self)
     for name in kept {
       let id = EntryName(name).id

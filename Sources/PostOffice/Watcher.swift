@@ -210,7 +210,14 @@ public final class Watcher {
     let hasEnded = zip(handlers, ready.dropFirst(2))
     let ended = hasEnded.filter(\.1).map(\.0)
     handlers = hasEnded.filter { !$0.1 }.map(\.0)
-    for handler in ended { report { () throws(PostError) in try finish(handler) } }
+    for handler in ended {
+      do throws(PostError) { try finish(handler) } catch {
+        // Its letter will be taken back from us as from a dead holder. Not at once: the disk may be full.
+        office.warn(error.message)
+        desks[handler.claim.mailbox.name]?.schedule.isBroken(now: now)
+        desks[handler.claim.mailbox.name]?.schedule.hint()
+      }
+    }
     for handler in handlers { handler.actOnDeadline(now: now) }
   }
 

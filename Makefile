@@ -31,7 +31,7 @@ demo: all
 
 lint:
 	$(SWIFT) format lint --strict -r Package.swift Sources Tests
-	shellcheck .ci/run spool/tour spool/mailboxes/*/handle
+	shellcheck .ci/run spool/tour spool/bin/* spool/mailboxes/*/handle
 
 install: all
 	install -D -m 755 .build/release/post $(DESTDIR)$(PREFIX)/bin/post

@@ -25,7 +25,7 @@ package struct Command: Sendable {
   package var trailing: String?
   /// One line, lower-case start, no full stop.
   package var summary: String
-  /// Longer help, wrapped by its author at 79 columns; may be empty.
+  /// Longer help, in paragraphs with an empty line between; may be empty.
   package var discussion: String
   /// Its own flags; the grammar's global ones are accepted as well.
   package var flags: [Flag]

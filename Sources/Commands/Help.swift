@@ -10,7 +10,7 @@ extension Grammar {
       Columns.wrapped(sentence(summary)),
       section("Commands (more with: \(program) help COMMAND):", list),
       section("Options:", rows(flags + [.help, .version])),
-      Columns.wrapped(footer),
+      paragraphs(footer),
     ])
   }
 
@@ -23,7 +23,7 @@ extension Grammar {
     return page([
       Columns.wrapped("Usage: \(usage(of: command))"),
       Columns.wrapped(sentence(command.summary)),
-      Columns.wrapped(command.discussion),
+      paragraphs(command.discussion),
       section("Options:", rows(command.flags)),
       section("Global options:", rows(flags + [.help])),
       section("Operands:", operands.map { Columns.Row(left: $0.name, right: $0.help) }),
@@ -44,6 +44,16 @@ extension Grammar {
       let short = flag.short.map { "-\($0), " } ?? Columns.spaces(4)
       return Columns.Row(left: short + flag.spelling, right: flag.help)
     }
+  }
+
+  /// Text by its author's paragraphs, each wrapped anew.
+  private func paragraphs(_ text: String) -> [String] {
+    var paragraphs = [""]
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.isEmpty { paragraphs.append("") } else { paragraphs[paragraphs.count - 1] += line + " " }
+    }
+    let wrapped = paragraphs.filter { !$0.isEmpty }.map { Columns.wrapped(String($0.dropLast())) }
+    return Array(wrapped.joined(separator: [""]))
   }
 
   /// A summary stands in lists as it is; alone it is a sentence.

@@ -66,7 +66,11 @@ extension Office {
     let topic = Topic(name, self)
     try attempt("cannot make \(path)/\(topic.layout.root)") { () throws(Errno) in
       let layout = topic.layout
-      if try root.exists(layout.subscribers) { return }
+      var isComplete = true
+      for folder in [layout.subscribers, layout.tmp, layout.new, layout.cur] where isComplete {
+        isComplete = try root.exists(folder)
+      }
+      if isComplete { return }
       try make([layout.root], in: Layout.topics)
       try make([layout.tmp, layout.new, layout.cur], in: layout.root)
       try root.sync()

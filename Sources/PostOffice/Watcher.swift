@@ -51,14 +51,21 @@ public final class Watcher {
     only = mailboxes
     self.closure = closure
     watches = try WatchList(office.path)
+    var troubles = [PostError]()
     for name in mailboxes ?? [] {
-      let settings = try office.mailbox(name).settings()
-      if closure == nil, settings.handler == nil {
-        throw PostError(
-          .badSettings,
-          "mailbox \(name) has no handler; add a line 'Handler: COMMAND' to \(MailboxLayout(name).settings)")
-      }
+      let mailbox = try office.mailbox(name)
+      do throws(PostError) { try check(mailbox) } catch { troubles.append(error) }
     }
+    // One mailbox's bad settings are no reason to leave the others alone.
+    if let first = troubles.first, troubles.count == mailboxes?.count { throw first }
+    for trouble in troubles { office.warn(trouble.message) }
+  }
+
+  private func check(_ mailbox: Mailbox) throws(PostError) {
+    guard try mailbox.settings().handler == nil, closure == nil else { return }
+    throw PostError(
+      .badSettings,
+      "mailbox \(mailbox.name) has no handler; add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")
   }
 
   /// Asks the watcher to stop: no new letters; handlers at work may finish for ten seconds, then they

@@ -67,15 +67,13 @@ enum List: Verb {
       let with = try office.topics(of: name).map(\.name.description)
       entries.append(Entry(kind: "mailbox", name: name.description, with: with))
     }
-    for entry in entries {
-      if call.has("json") {
-        try print(try jsonLine(entry))
-      } else {
-        let kind = entry.kind == "topic" ? "topic  " : entry.kind
-        let with = entry.with.isEmpty ? "" : "  " + entry.with.joined(separator: ",")
-        try print("\(kind)  \(entry.name)\(with)\n")
-      }
+    if call.has("json") {
+      for entry in entries { try print(try jsonLine(entry)) }
+      return 0
     }
+    var table = Table(["KIND", "NAME", "SUBSCRIBERS|TOPICS"])
+    for entry in entries { table.add([entry.kind, entry.name, entry.with.joined(separator: ",")]) }
+    if !table.isEmpty { try print(table.text) }
     return 0
   }
 
@@ -87,8 +85,8 @@ enum List: Verb {
       from: letter?.from ?? "-", subject: letter?.subject ?? "")
     if call.has("json") { return try print(try jsonLine(line)) }
     let padded = place + String(repeating: " ", count: max(0, 7 - place.count))
-    try print(
-      "\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(shown(line.from))  \(shown(line.subject))\n")
+    let subject = line.subject.isEmpty ? "" : "  " + shown(line.subject)
+    try print("\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(shown(line.from))\(subject)\n")
   }
 
   private static func shown(_ text: String) -> String { visible(text) }

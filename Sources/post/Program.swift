@@ -5,7 +5,8 @@ import Linux
 import PostOffice
 
 enum Program {
-  static let version = "0.1.0"
+  /// Name and version, as `post --version` prints them.
+  static let nameAndVersion: StaticString = "post 0.1.0\n"
 
   /// All verbs, in the order of the help text.
   static let verbs: [any Verb.Type] = [
@@ -18,7 +19,7 @@ enum Program {
 
   private static func grammar(of commands: [Command]) -> Grammar {
     Grammar(
-      program: "post", version: version,
+      program: "post", version: "\(nameAndVersion)",
       summary: "The post office for one machine: letters from programs to programs, and none gets lost",
       flags: [
         Flag(
@@ -37,16 +38,8 @@ enum Program {
         """)
   }
 
-  /// The words of the command line, as bytes: `CommandLine.arguments` would repair them.
-  static func arguments() -> [Bytes] {
-    (1..<max(1, Int(CommandLine.argc))).compactMap { index in
-      CommandLine.unsafeArgv[index].map { Array(Path(cString: $0).bytes) }
-    }
-  }
-
   static func run(_ arguments: [Bytes]) -> Int32 {
     do throws(PostError) {
-      if arguments == [Array("--version".utf8)] { return try printVersion() }
       // The table of one verb is enough for most calls; to build all of them would cost more time
       // than the rest of the start.
       let verb = verbs.first { Array($0.name.utf8) == arguments.first }
@@ -56,7 +49,7 @@ enum Program {
         try print(command.map(grammar.help(for:)) ?? grammar.help())
         return 0
       case .version:
-        return try printVersion()
+        return tellVersion()
       case .run(let invocation):
         let name = invocation.command.name
         guard let verb = verb ?? verbs.first(where: { $0.name == name }) else { return 70 }
@@ -68,9 +61,16 @@ enum Program {
     }
   }
 
-  private static func printVersion() throws(PostError) -> Int32 {
-    try print("post \(version)\n")
-    return 0
+  /// Prints name and version.
+  static func tellVersion() -> Int32 {
+    let text = nameAndVersion
+    do throws(Errno) {
+      try Streams.output(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+      return 0
+    } catch {
+      complain(cannotPrint(error))
+      return PostError.Kind.io.rawValue
+    }
   }
 
   private static func parse(_ arguments: [Bytes], _ grammar: Grammar) throws(PostError) -> Parsed {
@@ -81,6 +81,7 @@ enum Program {
 
   /// Tells of an error on standard error, in the way of Unix tools.
   static func complain(_ error: PostError) {
+    if error.message.isEmpty { return }
     let text = error.message.hasPrefix("post ") ? error.message : "post: " + error.message
     Streams.error(text + "\n")
   }
@@ -100,5 +101,7 @@ func print(_ text: String) throws(PostError) {
 }
 
 func cannotPrint(_ errno: Errno) -> PostError {
-  PostError(.io, PostError(errno, "cannot write to standard output").message)
+  // A reader that has had enough (head, a pager) is no trouble worth words.
+  let isOver = errno == .brokenPipe
+  return PostError(.io, isOver ? "" : PostError(errno, "cannot write to standard output").message)
 }

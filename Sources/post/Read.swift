@@ -68,7 +68,8 @@ enum Read: Verb {
         }
       } catch {
         try? claim.release()
-        throw PostError(error.kind, "\(error.message); letter \(claim.letter.id) stays in mailbox \(name)")
+        let trouble = error.message.isEmpty ? "standard output was closed" : error.message
+        throw PostError(error.kind, "\(trouble); letter \(claim.letter.id) stays in mailbox \(name)")
       }
       if lease == nil { try claim.settle(.done, settings: settings) }
       return true

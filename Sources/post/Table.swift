@@ -16,7 +16,7 @@ struct Table {
     return rows.map { row in
       let cells = row.indices.map { column in
         let cell = row[column]
-        if column == row.count - 1 { return cell }
+        if column == row.count - 1 { return cell }  // no blanks at the end of a line
         let padding = String(repeating: " ", count: widths[column] - cell.count)
         return cell.allSatisfy(\.isNumber) ? padding + cell : cell + padding
       }

@@ -85,7 +85,8 @@ public final class Office {
   private func furnish() throws(PostError) {
     try attempt("cannot make \(path)/topics") { () throws(Errno) in
       try make([Layout.topics], in: ".")
-      do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}  // a parent that we cannot open was not made by us
+      // A parent that we cannot open was not made by us.
+      do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
       try make([Layout.mailboxes], in: ".")
     }
     Ballast(self).lay()

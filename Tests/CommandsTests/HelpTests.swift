@@ -38,8 +38,9 @@ struct HelpTests {
 
         Take the oldest thing out of a box.
 
-        The thing goes to standard output,
-        or to the standard input of COMMAND.
+        The thing goes to standard output, or to the standard input of COMMAND.
+
+        A second paragraph.
 
         Options:
           -n, --count N   take up to N things (default: 1)

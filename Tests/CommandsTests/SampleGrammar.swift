@@ -24,7 +24,8 @@ private let put = Command(
 private let take = Command(
   "take", operands: [Operand("BOX")], trailing: "COMMAND [ARG...]",
   summary: "take the oldest thing out of a box",
-  discussion: "The thing goes to standard output,\nor to the standard input of COMMAND.",
+  discussion:
+    "The thing goes to standard output,\nor to the standard input of COMMAND.\n\nA second paragraph.",
   flags: [
     Flag("count", short: "n", value: .required("N"), help: "take up to N things (default: 1)"),
     Flag("all", help: "take all there are"),

@@ -71,4 +71,4 @@ package enum Streams {
 }
 
 /// Ends the process now. Nothing is left to flush: every write went straight to the kernel.
-package func exitProcess(_ code: Int32) -> Never { exit(code) }
+package func exitProcess(_ code: Int32) -> Never { _exit(code) }

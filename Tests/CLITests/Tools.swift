@@ -1,0 +1,71 @@
+// What the tests of the command line share: short ways to call it, and what this machine can do.
+
+import Linux
+import TestKit
+import Testing
+
+extension Sandbox {
+  /// Runs `post`, which must succeed.
+  /// - Returns: what it printed.
+  @discardableResult
+  func must(
+    _ words: String..., input: String = "", at location: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let ended = try run([Sandbox.binary] + words.map { Path($0) }, input: Array(input.utf8))
+    #expect(ended.code == 0, "post \(words) said \(ended.errors)", sourceLocation: location)
+    return ended.text
+  }
+
+  /// Runs a script, which must succeed; it stops at the first command that does not.
+  /// - Returns: what it printed.
+  @discardableResult
+  func script(_ text: String, at location: SourceLocation = #_sourceLocation) throws -> String {
+    let ended = try shell("set -euo pipefail\n" + text)
+    #expect(ended.code == 0, "exit \(ended.code): \(ended.errors)", sourceLocation: location)
+    return ended.text
+  }
+
+  /// Subscribes each mailbox to the topic `orders`.
+  func open(_ mailboxes: String..., at location: SourceLocation = #_sourceLocation) throws {
+    for mailbox in mailboxes { try must("subscribe", mailbox, "orders", at: location) }
+  }
+
+  /// The file names in one place of a mailbox.
+  func entries(_ place: String, of mailbox: String = "stock") -> [String] {
+    names(in: "spool/mailboxes/\(mailbox)/\(place)")
+  }
+
+  /// The file names in one place of the topic `orders`.
+  func topicEntries(_ place: String) -> [String] { names(in: "spool/topics/orders/\(place)") }
+
+  /// Whether a file of the sandbox exists.
+  func exists(_ name: String) -> Bool { (try? Directory(root).exists(Path(name))) == true }
+}
+
+/// What this machine lets a test do. Each is tried once, not guessed.
+enum Machine {
+  static let canTrace = succeeds("strace -o /dev/null -e inject=linkat:error=EMLINK true")
+  static let hasPython = succeeds("python3 -c 'import mailbox, json'")
+  /// Needs root, setpriv, and a build directory that another user may enter.
+  static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
+  static let hasOtherFileSystem = succeeds(
+    "test -w /dev/shm && test $(stat -c %d /dev/shm) != $(stat -c %d .)")
+
+  /// Runs the next words as a user who owns nothing.
+  static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+  private static func succeeds(_ script: String) -> Bool {
+    (try? Sandbox().shell(script).code) == 0
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  static var needsStrace: Self { .enabled(if: Machine.canTrace, "strace cannot trace here") }
+  static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
+  static var needsOtherUser: Self {
+    .enabled(if: Machine.canSwitchUser, "cannot become another user: not root, or the build is out of reach")
+  }
+  static var needsOtherFileSystem: Self {
+    .enabled(if: Machine.hasOtherFileSystem, "/dev/shm is no other file system")
+  }
+}

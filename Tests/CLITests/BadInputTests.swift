@@ -55,7 +55,8 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["send"], ["subscribe"], ["subscribe", "stock"], ["read"], ["read", "a", "b"], ["show"], ["retry", "a"],
+    [], ["send"], ["subscribe"], ["subscribe", "stock"], ["read"], ["read", "a", "b"], ["show"],
+    ["retry", "a"],
     ["send", "orders", "--unknown"], ["send", "orders", "-x"], ["send", "orders", "-m"], ["frobnicate"],
     ["send", "orders", "-m", "x", "-m", "y"], ["read", "stock", "--all=yes"], ["--spool", "", "list"],
   ])
@@ -67,7 +68,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("Trise: 3", "Trise"), ("Tries: -1", "-1"), ("Tries: 0", "'0'"), ("Tries: 99999999999999999999999", "999"),
+    ("Trise: 3", "Trise"), ("Tries: -1", "-1"), ("Tries: 0", "'0'"),
+    ("Tries: 99999999999999999999999", "999"),
     ("Tries: 3 times", "3 times"), ("Tries:", "''"), ("Timeout: soon", "soon"), ("Timeout: -5s", "-5s"),
     ("Timeout: 9999999999d", "9999999999d"), ("Retry: 5m..1s", "5m..1s"), ("Parallel: 257", "257"),
     ("Parallel: 1e3", "1e3"), ("Keep-Done: week", "week"), ("no colon here", "Name: value"),

@@ -10,7 +10,9 @@ import Testing
 
   @Test func aSpoolThatIsAFileIsRefusedAndLeftAlone() throws {
     try box.write("spool", "precious")
-    for words in [["send", "orders", "-m", "x"], ["subscribe", "stock", "orders"], ["read", "stock"], ["list"]] {
+    for words in [
+      ["send", "orders", "-m", "x"], ["subscribe", "stock", "orders"], ["read", "stock"], ["list"],
+    ] {
       let refused = try box.run([Sandbox.binary] + words.map { Path($0) })
       #expect(refused.code == 73)
       #expect(refused.errors.contains("is not a directory"))
@@ -95,7 +97,9 @@ import Testing
     #expect(box.entries("done").isEmpty && box.entries("cur").isEmpty)
   }
 
-  @Test(arguments: ["list", "list stock", "status", "status --json", "read stock --peek", "--version", "--help"])
+  @Test(arguments: [
+    "list", "list stock", "status", "status --json", "read stock --peek", "--version", "--help",
+  ])
   func whatCannotBePrintedIsAnError(command: String) throws {
     try box.open("stock")
     try box.must("send", "orders", "-m", "a")

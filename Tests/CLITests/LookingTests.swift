@@ -15,7 +15,8 @@ import Testing
     try box.must("send", "returns", "-m", "x")
     #expect(
       try box.must("list")
-        == "topic    orders  invoice,stock\ntopic    returns\nmailbox  invoice  orders\nmailbox  stock  orders\n")
+        == "topic    orders  invoice,stock\ntopic    returns\nmailbox  invoice  orders\nmailbox  stock  orders\n"
+    )
   }
 
   @Test func listShowsALineForEachLetterWithItsPlace() throws {
@@ -118,7 +119,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "list", "list stock", "list orders", "list --json", "status", "status --json", "show 1", "read stock --peek --all",
+    "list", "list stock", "list orders", "list --json", "status", "status --json", "show 1",
+    "read stock --peek --all",
     "send --help", "help",
   ])
   func lookingChangesNothing(command: String) throws {

@@ -79,6 +79,17 @@ import Testing
     #expect(box.topicEntries("new").isEmpty)
   }
 
+  @Test(.needsOtherUser) func aReaderNeedsNoRightsInTheTopic() throws {
+    try box.open("stock")
+    try box.must("send", "orders", "-m", "a")
+    try box.script(
+      "chmod -R a+rX spool; chown -R 65534 spool/mailboxes/stock; chmod 700 spool/topics/orders/{tmp,new,cur}"
+    )
+    let read = try box.shell("\(Machine.asNobody) post read stock")
+    #expect(read.code == 0, "\(read.errors)")
+    #expect(read.text == "a")
+  }
+
   @Test(arguments: [
     "post read stock >&-", "post read stock > /dev/full", "post read stock --all > /dev/full",
     "post read stock --format json >&-", "post read stock --lease 1h > /dev/full",

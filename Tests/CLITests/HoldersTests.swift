@@ -57,6 +57,19 @@ import Testing
     #expect(try box.shell("kill -0 $(cat command)").code != 0)
   }
 
+  @Test(arguments: [
+    ["--wait"], ["--follow"], ["--wait", "--", "cat"], ["--follow", "--", "cat"],
+    ["--wait=60s", "--lease", "1m"],
+  ])
+  func aReaderThatWaitsEndsWhenItIsTold(words: [String]) throws {
+    try box.must("read", "stock")
+    let reader = try box.start([Sandbox.binary, "read", "stock"] + words.map { Path($0) })
+    #expect(eventually { reader.sleepsInPoll })
+    reader.kill(.terminate)
+    #expect(eventually(within: 10) { reader.hasEnded })
+    reader.kill(.kill)
+  }
+
   @Test func aHolderThatDiesWithNoTriesLeftLeavesAFailedLetter() throws {
     try box.must("subscribe", "stock", "orders", "--tries", "1")
     let reader = try reader()

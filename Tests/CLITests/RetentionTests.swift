@@ -23,6 +23,21 @@ import Testing
     }
   }
 
+  @Test func whatIsWrongWithOneMailboxOrTopicDoesNotKeepTheSweepFromTheOthers() throws {
+    try box.must("subscribe", "zebra", "orders", "zoo")
+    for name in ["mailboxes/stock/mailbox.conf", "topics/orders/topic.conf"] {
+      try box.write("spool/\(name)", "nonsense\n")
+    }
+    try box.write("spool/mailboxes/zebra/done/1000000000.M1P1.host,A=1,D=1000000001", "old")
+    try box.write("spool/topics/zoo/cur/1000000000.M1P1.host", "old")
+    let swept = try box.post("sweep")
+    #expect(swept.code == 78)
+    #expect(swept.errors.contains("mailboxes/stock/mailbox.conf, line 1"))
+    #expect(swept.errors.contains("topics/orders/topic.conf, line 1"))
+    #expect(box.entries("done", of: "zebra").isEmpty)
+    #expect(box.names(in: "spool/topics/zoo/cur").isEmpty)
+  }
+
   @Test func withoutSettingsNothingYoungIsRemoved() throws {
     try box.must("send", "orders", "--lines", input: "a\nb\nc")
     try box.must("read", "stock")

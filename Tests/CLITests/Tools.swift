@@ -42,6 +42,15 @@ extension Sandbox {
   func exists(_ name: String) -> Bool { (try? Directory(root).exists(Path(name))) == true }
 }
 
+extension Running {
+  /// Whether it waits for something to happen: it has told the kernel by then what it waits for.
+  var sleepsInPoll: Bool {
+    guard let call = try? File(Path("/proc/\(pid)/syscall"), .read).readAll(limit: 100) else { return false }
+    // poll is 7 and ppoll 271 on x86_64; ppoll is 73 elsewhere.
+    return ["7 ", "271 ", "73 "].contains { String(decoding: call, as: UTF8.self).hasPrefix($0) }
+  }
+}
+
 /// What this machine lets a test do. Each is tried once, not guessed.
 enum Machine {
   static let canTrace = succeeds("strace -o /dev/null -e inject=linkat:error=EMLINK true")

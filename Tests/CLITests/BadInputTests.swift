@@ -116,6 +116,15 @@ import Testing
     #expect(try box.must("read", "stock", "--", "sh", "-c", "echo $POST_TRIES") == "2\n")
   }
 
+  @Test func settingsMayHaveTheLineEndsOfLetters() throws {
+    try box.must("subscribe", "stock", "orders")
+    try box.write("spool/mailboxes/stock/mailbox.conf", "# note\r\nTries: 2\r\n\r\nTimeout: 5s\r\n")
+    try box.must("send", "orders", "-m", "a")
+    #expect(try box.must("read", "stock", "--", "sh", "-c", "echo $POST_TRIES") == "2\n")
+    try box.write("spool/mailboxes/stock/mailbox.conf", "# note\r\nTries: 0\r\n")
+    #expect(try box.post("read", "stock").errors.contains("line 2"))
+  }
+
   @Test func settingsThatAreNoTextOrNoFileAreBadSettings() throws {
     try box.must("subscribe", "stock", "orders")
     try box.script("printf 'Tries: \\xff\\n' > spool/mailboxes/stock/mailbox.conf")

@@ -56,6 +56,22 @@ import Testing
     expectNothing()
   }
 
+  @Test func textThatIsNotUTF8CannotBeAHeader() throws {
+    for flag in ["-s", "-t"] {
+      #expect(try box.shell("post send orders -m x \(flag) $'a\\xff'").code == 65)
+    }
+    #expect(try box.shell("post send orders -m x -H $'X-A: \\xff'").code == 65)
+    expectNothing()
+  }
+
+  @Test func moreHeadersThanAReaderLooksAtAreRefused() throws {
+    let header = String(repeating: "x", count: 900)
+    let refused = try box.shell(
+      "for n in $(seq 100); do set -- \"$@\" -H \"X-$n: \(header)\"; done; post send orders -m x \"$@\"")
+    #expect(refused.code == 65)
+    expectNothing()
+  }
+
   @Test func aHeaderLineLongerThanMailAllowsIsRefused() throws {
     let long = String(repeating: "x", count: 999)
     #expect(try box.post("send", "orders", "-m", "x", "-s", long).code == 65)

@@ -74,6 +74,15 @@ import Testing
     #expect(try box.must("read", "stock") == "early")
   }
 
+  @Test(arguments: [("022", "444"), ("027", "440"), ("077", "400"), ("000", "444")])
+  func nobodyMayWriteALetterAndTheUmaskSaysWhoMayRead(umask: String, mode: String) throws {
+    try box.open("stock")
+    let modes = try box.script(
+      "umask \(umask); post send orders -m x; stat -c %a spool/mailboxes/stock/new/* spool/topics/orders/cur/*"
+    )
+    #expect(modes == "\(mode)\n\(mode)\n")
+  }
+
   @Test func theSpoolIsTheFlagsThenTheEnvironments() throws {
     try box.must("--spool", "\(box.root)/other", "subscribe", "stock", "orders")
     #expect(box.exists("other/mailboxes/stock/new"))

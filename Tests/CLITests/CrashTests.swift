@@ -42,7 +42,8 @@ import Testing
       let trace = try box.read("trace")
       let wasReached = trace.contains("(INJECTED)") || trace.contains("killed by SIGKILL")
       try check(sent, "\(calls), \(fault), call \(number), exit \(sent.code): \(trace.suffix(300))")
-      if !wasReached { return }
+      // An undisturbed sender has nothing to remove.
+      if !wasReached { return #expect(number > 1 || calls == "unlinkat") }
     }
     Issue.record("\(limit) faults were not enough")
   }

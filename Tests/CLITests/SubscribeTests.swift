@@ -134,20 +134,6 @@ import Testing
     #expect(box.names(in: "spool/topics/orders/subscribers") == ["stock"])
   }
 
-  @Test(.needsStrace) func settingsBeingWrittenAreNoDebris() throws {
-    try box.open("stock")
-    let slow = try box.start(
-      [
-        "strace", "-o", "/dev/null", "-e", "inject=rename,renameat,renameat2:delay_enter=2000000",
-        Sandbox.binary, "subscribe", "stock", "orders", "--tries", "5",
-      ])
-    #expect(eventually { box.names(in: "spool/mailboxes/stock/tmp").count == 1 })
-    try box.must("sweep")
-    let ended = try slow.wait()
-    #expect(ended.code == 0, "\(ended.errors)")
-    #expect(try conf() == "Tries: 5\n")
-  }
-
   /// Senders, new subscribers and a reader at the same time.
   @Test func subscribingWhileSendersSendLosesAndDoublesNothing() throws {
     let output = try box.script(

@@ -1,0 +1,137 @@
+// Holders that die: the watcher, post read, and those who lease.
+
+import Linux
+import TestKit
+import Testing
+
+@Suite struct WatchKillTests {
+  let office: WatchBox
+
+  init() throws { office = try WatchBox() }
+
+  /// A handler that has begun waits for the file `go` in the sandbox, half a minute at most.
+  static let waiting =
+    "echo $POST_ID $POST_ATTEMPT >> $POST_SPOOL/../begun; n=0; "
+    + "until test -e $POST_SPOOL/../go || test $n = 3000; do n=$((n+1)); sleep 0.01; done"
+
+  @Test func sixKilledWatchersCostAtMostOneRepetitionEach() throws {
+    try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled; sleep 0.005")
+    try office.sendMany(200)
+    let sent = Set(office.names("new"))
+    for kill in 1...6 {
+      let watcher = try office.start()
+      #expect(eventually { office.lines(of: "handled").count >= kill * 25 })
+      watcher.kill(.kill)
+      #expect(try watcher.wait().code == 128 + 9)
+    }
+    #expect(try office.watchUntilEmpty().code == 0)
+    let handled = office.lines(of: "handled")
+    #expect(Set(handled) == sent)
+    #expect(sent.count == 200)
+    #expect(handled.count <= 206)
+    #expect(office.counts() == [0, 0, 0, 200, 0])
+    #expect(office.names("tmp").isEmpty)
+  }
+
+  @Test func aHandlerThatOutlivesItsWatcherKeepsItsLetter() throws {
+    try office.subscribe(WatchKillTests.waiting)
+    let id = try office.send()
+    let first = try office.start()
+    #expect(eventually { office.lines(of: "begun") == ["\(id) 1"] })
+    first.kill(.kill)
+    _ = try first.wait()
+    let second = try office.start()
+    #expect(second.rest(in: office) != nil)
+    #expect(office.names("cur") == ["\(id),A=1"])
+    #expect(office.lines(of: "begun").count == 1)
+    try office.box.write("go", "")
+    #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
+    #expect(office.lines(of: "begun") == ["\(id) 1", "\(id) 2"])
+    #expect(office.names("done").first?.hasPrefix("\(id),A=2,D=") == true)
+  }
+
+  @Test func aHolderThatDiesAtTheLastTryLeavesAFailedLetter() throws {
+    try office.subscribe("kill -9 $PPID; exit 0", "Tries: 2")
+    let id = try office.send()
+    #expect(try office.start().wait().code == 128 + 9)
+    #expect(try office.start().wait().code == 128 + 9)
+    #expect(try office.watchUntilEmpty().code == 0)
+    #expect(office.names("failed") == ["\(id),A=2"])
+    #expect(office.counts() == [0, 0, 0, 0, 1])
+    #expect(try office.note(id).contains("attempt 2 of 2: its holder died; no tries left"))
+  }
+
+  @Test func aKilledReaderLosesItsLetterToARunningWatcher() throws {
+    try office.subscribe("echo $POST_ID $POST_ATTEMPT >> $POST_SPOOL/../handled")
+    let id = try office.send()
+    let reader = try office.box.startPost(
+      "read", "stock", "--", "sh", "-c", "echo $$ > $POST_SPOOL/../pid; exec sleep 600")
+    #expect(eventually { !office.lines(of: "pid").isEmpty })
+    let watcher = try office.start()
+    #expect(watcher.rest(in: office) != nil)
+    reader.kill(.kill)
+    _ = try reader.wait()
+    #expect(watcher.rest(in: office) != nil)
+    #expect(office.lines(of: "handled").isEmpty)  // its command lives on
+    try office.signal("KILL", office.lines(of: "pid")[0])
+    #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
+    #expect(office.lines(of: "handled") == ["\(id) 2"])
+  }
+
+  @Test func aLeasedLetterComesBackWhenTheLeaseEnds() throws {
+    try office.subscribe("echo $POST_ID $POST_ATTEMPT >> $POST_SPOOL/../handled")
+    let id = try office.send()
+    let other = try office.send()
+    #expect(try office.box.post("read", "stock", "--lease", "1s").lines == [id])
+    let lease = try #require(EntryLease(office.names("cur").first))
+    let watcher = try office.start()
+    #expect(eventually { office.lines(of: "handled").count == 2 })
+    #expect(office.lines(of: "handled") == ["\(other) 1", "\(id) 2"])
+    #expect(Clock.wall >= lease.until)
+    #expect(eventually { office.counts() == [0, 0, 0, 2, 0] })
+    #expect(!watcher.hasEnded)
+  }
+
+  @Test func aLeaseThatIsSettledInTimeIsNotHandled() throws {
+    try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled")
+    let id = try office.send()
+    #expect(try office.box.post("read", "stock", "--lease", "1m").lines == [id])
+    let watcher = try office.start("--until-empty")
+    #expect(watcher.rest(in: office) != nil)
+    #expect(try office.box.post("done", "stock", id).code == 0)
+    #expect(office.names("done").count == 1)
+    let next = try office.send()
+    #expect(eventually { office.names("done").count == 2 })
+    #expect(office.lines(of: "handled") == [next])
+  }
+
+  @Test func twoWatchersHandleEachLetterOnce() throws {
+    try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled", "Parallel: 2")
+    try office.sendMany(100)
+    let sent = office.names("new")
+    let one = try office.start("--until-empty")
+    let two = try office.start("--until-empty")
+    #expect(try one.wait().code == 0)
+    #expect(try two.wait().code == 0)
+    #expect(office.lines(of: "handled").sorted() == sent)
+    #expect(office.counts() == [0, 0, 0, 100, 0])
+  }
+}
+
+/// The lease in a letter's file name.
+private struct EntryLease {
+  /// Nanoseconds since 1970.
+  let until: Int64
+
+  init?(_ name: String?) {
+    guard let mark = name?.split(separator: ",").first(where: { $0.hasPrefix("L=") }),
+      let seconds = Int64(mark.dropFirst(2))
+    else { return nil }
+    until = seconds * 1_000_000_000
+  }
+}
+
+extension Running {
+  /// Waits until the program sleeps.
+  func rest(in office: WatchBox) -> Int? { office.rest(of: pid) }
+}

@@ -81,6 +81,26 @@ import Testing
     #expect(eventually { watcher.outputSoFar == "stillMENDED" })
   }
 
+  @Test func brokenSettingsAtTheStartAreReportedAndTakenUpWhenMended() throws {
+    try office.subscribe("cat", as: "invoice")
+    try office.subscribe("cat", "Tries: many")
+    try office.send("x")
+    let watcher = try office.start()
+    #expect(eventually { office.counts("invoice") == [0, 0, 0, 1, 0] })
+    #expect(watcher.errorsSoFar.contains("mailboxes/stock/mailbox.conf, line 3: 'many'"))
+    #expect(office.counts() == [1, 0, 0, 0, 0])
+    try office.configure("stock", ["Handler: cat"])
+    #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
+  }
+
+  @Test func untilEmptySaysThatLettersWaitForSettings() throws {
+    try office.subscribe("cat", "Tries: many")
+    try office.send("x")
+    let watched = try office.watchUntilEmpty()
+    #expect(watched.errors.contains("mailboxes/stock/mailbox.conf, line 3: 'many'"))
+    #expect(watched.code == 78)
+  }
+
   @Test func theOfficesSettingsAreTakenUp() throws {
     try office.subscribe("echo $POST_TRIES")
     let watcher = try office.start()
@@ -113,7 +133,9 @@ import Testing
     #expect(watcher.rest(in: office) != nil)
     #expect(try office.box.post("unsubscribe", "stock", "orders").code != 70)
     #expect(
-      try office.box.shell("rm -f $POST_SPOOL/topics/orders/subscribers/stock $POST_SPOOL/topics/orders/cur/*").code
+      try office.box.shell(
+        "rm -f $POST_SPOOL/topics/orders/subscribers/stock $POST_SPOOL/topics/orders/cur/*"
+      ).code
         == 0)
     // The first handler ends; its letter is gone. From then on one handler works at a time.
     let waiting = WatchKillTests.waiting.replacing("../go", with: "../go2")

@@ -96,7 +96,7 @@ import Testing
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled")
     let id = try office.send()
     #expect(try office.box.post("read", "stock", "--lease", "1m").lines == [id])
-    let watcher = try office.start("--until-empty")
+    let watcher = try office.start()
     #expect(watcher.rest(in: office) != nil)
     #expect(try office.box.post("done", "stock", id).code == 0)
     #expect(office.names("done").count == 1)

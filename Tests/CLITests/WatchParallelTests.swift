@@ -61,6 +61,15 @@ import Testing
     #expect(!watcher.hasEnded)
   }
 
+  @Test func aWatcherWithFewDescriptorsHandlesAll() throws {
+    try office.subscribe("sleep 0.02", "Parallel: 16")
+    try office.sendMany(40)
+    let watched = try office.box.shell("ulimit -n 20; exec post watch --until-empty")
+    #expect(watched.code == 0)
+    #expect(office.counts() == [0, 0, 0, 40, 0])
+    #expect(try office.troubles().isEmpty)
+  }
+
   @Test func onlyTheNamedMailboxesAreServed() throws {
     for name in ["stock", "invoice", "dispatch"] { try office.subscribe("cat > /dev/null", as: name) }
     try office.sendMany(3)

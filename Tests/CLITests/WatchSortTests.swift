@@ -129,7 +129,8 @@ import Testing
     try office.deliverForeign("1795765752.4242_1.shop", "foreign")
     try office.subscribe("cat > /dev/null", as: "invoice", to: "orders")
     try office.signal("CONT", String(watcher.pid))
-    #expect(eventually { office.counts() == [0, 0, 0, 51, 0] && office.counts("invoice") == [0, 0, 0, 51, 0] })
+    #expect(
+      eventually { office.counts() == [0, 0, 0, 51, 0] && office.counts("invoice") == [0, 0, 0, 51, 0] })
   }
 
   @Test func anOverflowOfTheKernelsQueueLosesNothing() throws {
@@ -148,7 +149,8 @@ import Testing
     try office.deliverForeign("1795765752.4242_1.shop", "2")
     try office.subscribe("cat > /dev/null", as: "invoice", to: "orders")
     try office.signal("CONT", String(watcher.pid))
-    #expect(eventually { office.counts() == [0, 0, 0, 2, 0] && office.counts("invoice") == [0, 0, 0, 2, 0] })
+    #expect(
+      eventually { office.counts() == [0, 0, 0, 2, 0] && office.counts("invoice") == [0, 0, 0, 2, 0] })
     #expect(Set(watcher.outputSoFar) == ["1", "2"])
   }
 }

@@ -1,0 +1,208 @@
+// The schedule of a mailbox: small cases one by one, then many random histories.
+
+import Linux
+import Testing
+
+@testable import PostOffice
+
+@Suite struct ScheduleTests {
+  private let second: Int64 = 1_000_000_000
+
+  /// A schedule that has looked and found nothing anywhere.
+  private func idle(now: Int64 = 0) -> Schedule {
+    var schedule = Schedule()
+    schedule.foundNothing()
+    schedule.looked(now: now, due: nil, leaseEnds: nil, held: false, putBack: false)
+    return schedule
+  }
+
+  @Test func atFirstItLooksForLettersAndIsNotIdle() {
+    let schedule = Schedule()
+    #expect(schedule.mayStart(now: 0))
+    #expect(!schedule.isIdle)
+  }
+
+  @Test func withNothingToDoItSleepsForEver() {
+    let schedule = idle()
+    #expect(schedule.isIdle)
+    #expect(schedule.wakeAt == nil)
+    #expect(!schedule.mayStart(now: .max / 2))
+    #expect(!schedule.mustLook(now: .max / 2))
+  }
+
+  @Test func aHintWakesIt() {
+    var schedule = idle()
+    schedule.hint()
+    #expect(schedule.mayStart(now: 0) && !schedule.isIdle)
+    schedule.foundNothing()
+    #expect(schedule.mustLook(now: 0) && !schedule.isIdle)
+  }
+
+  @Test func itLooksWhenARetryIsDue() {
+    var schedule = idle()
+    schedule.hint()
+    schedule.started()
+    schedule.foundNothing()
+    schedule.looked(now: 0, due: nil, leaseEnds: nil, held: false, putBack: false)
+    schedule.ended(due: 5 * second)
+    #expect(schedule.wakeAt == 5 * second)
+    #expect(!schedule.isIdle)
+    #expect(!schedule.mustLook(now: 5 * second - 1))
+    #expect(schedule.mustLook(now: 5 * second))
+    schedule.looked(now: 5 * second, due: nil, leaseEnds: nil, held: false, putBack: true)
+    #expect(schedule.mayStart(now: 5 * second))
+  }
+
+  @Test func theEarlierOfTwoTimesCounts() {
+    var schedule = idle()
+    schedule.looked(now: 0, due: 9 * second, leaseEnds: 4 * second, held: false, putBack: false)
+    #expect(schedule.wakeAt == 4 * second)
+    schedule.started()
+    schedule.ended(due: 3 * second)
+    #expect(schedule.wakeAt == 3 * second)
+  }
+
+  @Test func othersHandsAreLookedAtEverMoreRarely() throws {
+    var schedule = idle()
+    var now: Int64 = 0
+    var delays = [Int64]()
+    for _ in 1...30 {
+      schedule.looked(now: now, due: nil, leaseEnds: nil, held: true, putBack: false)
+      #expect(!schedule.isIdle)
+      let next = try #require(schedule.wakeAt)
+      delays.append(next - now)
+      now = next
+    }
+    #expect(delays.first == Schedule.firstRecheck)
+    #expect(delays == delays.sorted())
+    #expect(delays.last == Schedule.longestRecheck)
+  }
+
+  @Test func pausesOfABrokenHandlerGrowAndAreBounded() throws {
+    var schedule = idle()
+    var now: Int64 = 0
+    var pauses = [Int64]()
+    for _ in 1...40 {
+      schedule.hint()
+      #expect(schedule.mayStart(now: now))
+      schedule.started()
+      schedule.isBroken(now: now)
+      schedule.ended(due: nil)
+      #expect(!schedule.mayStart(now: now))
+      let next = try #require(schedule.wakeAt)
+      #expect(!schedule.mayStart(now: next - 1))
+      pauses.append(next - now)
+      now = next
+    }
+    #expect(pauses.first == Schedule.firstPause)
+    #expect(zip(pauses, pauses.dropFirst()).allSatisfy { $1 == min($0 * 2, Schedule.longestPause) })
+    #expect(pauses.last == Schedule.longestPause)
+    schedule.works()
+    schedule.isBroken(now: now)
+    #expect(try #require(schedule.wakeAt) - now == Schedule.firstPause)
+  }
+
+  @Test func severalThatBreakTogetherAreOneBreak() {
+    var schedule = Schedule()
+    schedule.parallel = 3
+    for _ in 1...3 { schedule.started() }
+    for _ in 1...3 {
+      schedule.isBroken(now: 0)
+      schedule.ended(due: nil)
+    }
+    #expect(schedule.wakeAt == Schedule.firstPause)
+    #expect(schedule.mayStart(now: Schedule.firstPause))
+    schedule.started()
+    #expect(!schedule.mayStart(now: Schedule.firstPause), "one at a time, until it works")
+    schedule.works()
+    #expect(schedule.mayStart(now: Schedule.firstPause))
+  }
+
+  @Test func afterTroubleItSleepsEvenIfALookIsDue() throws {
+    var schedule = idle()
+    schedule.looked(now: 0, due: second, leaseEnds: nil, held: false, putBack: false)
+    // The look that is due at 1 s fails, for the directory is unreadable.
+    #expect(schedule.mustLook(now: second))
+    schedule.isBroken(now: second)
+    #expect(try #require(schedule.wakeAt) > second, "or the watcher spins")
+  }
+
+  @Test func randomHistories() {
+    let seed = UInt64(Host.random)
+    var random = SplitMix(state: seed)
+    for round in 0..<300 { history(&random, "seed \(seed), round \(round)") }
+  }
+
+  /// Plays a mailbox: letters come, are handled, fail, break; checks what must always be so.
+  private func history(_ random: inout SplitMix, _ label: String) {
+    var schedule = Schedule()
+    schedule.parallel = Int(random.next() % 3) + 1
+    var now: Int64 = 0
+    var (waiting, running) = (0, 0)
+    var later = [Int64]()
+    for _ in 0..<200 {
+      now += Int64(random.next() % 2_000_000_000)
+      switch random.next() % 6 {
+      case 0:
+        waiting += 1
+        schedule.hint()
+      case 1 where running > 0:
+        schedule.works()
+        schedule.ended(due: nil)
+        running -= 1
+      case 2 where running > 0:
+        later.append(now + Int64(random.next() % 3_000_000_000))
+        schedule.works()
+        schedule.ended(due: later.last)
+        running -= 1
+      case 3 where running > 0:
+        schedule.isBroken(now: now)
+        schedule.ended(due: nil)
+        (running, waiting) = (running - 1, waiting + 1)
+      case 4: schedule.parallel = Int(random.next() % 3) + 1
+      default: break
+      }
+      func look() {
+        let due = later.count { $0 <= now }
+        later.removeAll { $0 <= now }
+        waiting += due
+        schedule.looked(now: now, due: later.min(), leaseEnds: nil, held: false, putBack: due > 0)
+        #expect(schedule.lookAt.map { $0 > now } ?? true, "\(label)")
+      }
+      for _ in 0..<100 {
+        if schedule.mustLook(now: now) { look() }
+        guard schedule.mayStart(now: now) else { break }
+        #expect(schedule.pausedUntil.map { $0 <= now } ?? true, "\(label): it starts while paused")
+        if waiting > 0 {
+          (waiting, running) = (waiting - 1, running + 1)
+          schedule.started()
+          #expect(running <= schedule.parallel, "\(label)")
+        } else {
+          schedule.foundNothing()
+        }
+      }
+      #expect(
+        !schedule.mayStart(now: now) && !schedule.mustLook(now: now), "\(label): it does not come to rest")
+      #expect(schedule.running == running, "\(label)")
+      if waiting + running + later.count > 0 { #expect(!schedule.isIdle, "\(label): idle with letters") }
+      if running == 0 {
+        let wakeAt = schedule.wakeAt
+        #expect(wakeAt.map { $0 > now } ?? true, "\(label): it wakes at once again")
+        if waiting + later.count > 0 { #expect(wakeAt != nil, "\(label): it sleeps for ever") }
+      }
+    }
+  }
+}
+
+/// SplitMix64: a run is known by its seed.
+struct SplitMix {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}

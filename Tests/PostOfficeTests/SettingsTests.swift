@@ -1,0 +1,92 @@
+import Linux
+import Testing
+
+@testable import PostOffice
+
+@Suite struct SettingsTests {
+  private func read(_ text: String, _ scope: Setting.Scope = .mailbox) throws -> Settings {
+    var settings = Settings()
+    try SettingsFile(path: "mailboxes/stock/mailbox.conf", text: text).apply(to: &settings, scope: scope)
+    return settings
+  }
+
+  @Test func anEmptyFileChangesNothing() throws {
+    for text in ["", "\n", "# nothing\n\n  # here\n"] { #expect(try read(text) == Settings()) }
+  }
+
+  @Test func eachSettingIsRead() throws {
+    let settings = try read(
+      """
+      # the shop
+      Handler:   book --all | tee "a: b"
+      tries: 3
+      TIMEOUT: 90s
+      Retry: 250ms..5m
+      Parallel: 4
+      Keep-Done: 2d
+
+      """)
+    #expect(settings.handler == "book --all | tee \"a: b\"")
+    #expect(settings.tries == 3)
+    #expect(settings.timeout == .seconds(90))
+    #expect(settings.retry == .milliseconds(250) ... .seconds(300))
+    #expect(settings.parallel == 4)
+    #expect(settings.keepDone == .seconds(172_800))
+    #expect(try read("Timeout: none").timeout == nil)
+    #expect(try read("Keep-Done: forever").keepDone == nil)
+    #expect(try read("Keep: 1h", .topic).keep == .seconds(3600))
+    #expect(try read("Retry: 5s").retry == .seconds(5) ... .seconds(5))
+  }
+
+  @Test(
+    arguments: [
+      ("Tries: 3\nTries: many\n", 2, "'many'"), ("\n# c\nColour: red\n", 3, "'Colour'"),
+      ("Tries: 0", 1, "'0'"), ("Tries: 1000001", 1, "'1000001'"), ("Tries:", 1, "''"),
+      ("Timeout: 0s", 1, "'0s'"), ("Timeout: 10", 1, "'10'"), ("Retry: 5m..1s", 1, "'5m..1s'"),
+      ("Retry: 1s..", 1, "'1s..'"), ("Parallel: 257", 1, "'257'"), ("Parallel: -1", 1, "'-1'"),
+      ("Handler:", 1, "''"), ("Keep: 1d", 1, "'Keep'"), ("just words", 1, "'Name: value'"),
+      ("Handler: a\n folded\n", 2, "'Name: value'"), ("Tries 3: x", 1, "'Name: value'"),
+    ] as [(String, Int, String)])
+  func errorsNameFileAndLine(text: String, line: Int, word: String) throws {
+    let error = #expect(throws: PostError.self) { _ = try read(text) }
+    #expect(error?.kind == .badSettings)
+    #expect(error?.message.hasPrefix("mailboxes/stock/mailbox.conf, line \(line): ") == true)
+    #expect(error?.message.contains(word) == true)
+  }
+
+  @Test func aSettingStandsOnlyWhereItBelongs() throws {
+    #expect(throws: PostError.self) { _ = try read("Handler: x", .topic) }
+    #expect(throws: PostError.self) { _ = try read("Handler: x", .office) }
+    #expect(throws: PostError.self) { _ = try read("Parallel: 2", .topic) }
+    #expect(try read("Keep: 1d\nTries: 2", .office).tries == 2)
+  }
+
+  @Test func windowsLineEndsAreNoPartOfAValue() throws {
+    #expect(try read("Tries: 3\r\nHandler: cat\r\n\r\n").handler == "cat")
+    #expect(try read("# a comment\r\nTries: 3\r\n").tries == 3)
+  }
+
+  @Test func settingAValueKeepsCommentsAndOrder() throws {
+    var file = SettingsFile(path: "f", text: "# first\nTries: 3\n\n# second\nhandler: old\n# last")
+    file.set("Handler", to: "new")
+    file.set("Parallel", to: "2")
+    #expect(file.text == "# first\nTries: 3\n\n# second\nHandler: new\n# last\nParallel: 2\n")
+    file.set("Parallel", to: "3")
+    #expect(file.text.hasSuffix("# last\nParallel: 3\n"))
+  }
+
+  @Test func ofSeveralLinesTheLastIsInForceAndIsTheOneThatIsSet() throws {
+    #expect(try read("Tries: 3\nTries: 4").tries == 4)
+    var file = SettingsFile(path: "f", text: "Tries: 3\nTries: 4\n")
+    file.set("Tries", to: "5")
+    var settings = Settings()
+    try file.apply(to: &settings, scope: .mailbox)
+    #expect(settings.tries == 5)
+  }
+
+  @Test func commentsAreNotSet() {
+    var file = SettingsFile(path: "f", text: "# Tries: 3\n")
+    file.set("Tries", to: "5")
+    #expect(file.text == "# Tries: 3\nTries: 5\n")
+  }
+}

@@ -8,9 +8,23 @@ import Testing
 ///
 /// In handlers, `$POST_SPOOL/..` is the sandbox: what they leave there is read with `lines(of:)`.
 struct WatchBox {
+  private let watchers = Watchers()
   let box: Sandbox
 
   init() throws { box = try Sandbox() }
+
+  /// The watchers that were started: killed with the test, and reaped. A zombie would stay in the test
+  /// process, and Swift Testing's own wait for exit tests turns in circles on the first one it meets.
+  private final class Watchers {
+    var all: [Running] = []
+
+    deinit {
+      for watcher in all {
+        watcher.kill(.kill)
+        _ = try? watcher.wait()
+      }
+    }
+  }
 
   /// Makes a mailbox that is subscribed, with a handler for /bin/sh and short delays.
   func subscribe(
@@ -50,7 +64,9 @@ struct WatchBox {
   }
 
   func start(_ words: String...) throws -> Running {
-    try box.start([Sandbox.binary, "watch"] + words.map { Path($0) })
+    let watcher = try box.start([Sandbox.binary, "watch"] + words.map { Path($0) })
+    watchers.all.append(watcher)
+    return watcher
   }
 
   /// Lets a watcher do all that is to be done.

@@ -29,15 +29,19 @@ static inline int clinux_pidfd_open(pid_t pid) {
 /// syncfs(2): everything on the file system of this descriptor becomes durable.
 static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 
-/// memfd_create(2) with MFD_CLOEXEC.
+/// memfd_create(2) with MFD_CLOEXEC | MFD_ALLOW_SEALING.
 static inline int clinux_memfd(const char *name) {
-  return (int)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */);
+  return (int)syscall(SYS_memfd_create, name, 3u);
 }
+
+/// fcntl(2): the file can no longer grow; and fallocate(2): free the pages, keep the size.
+enum { clinux_add_seals = 1033, clinux_seal_grow = 4, clinux_punch_hole = 3 };
 
 /// Byte-range locks that belong to the open file description, fcntl_locking(2).
 enum { clinux_ofd_getlk = 36, clinux_ofd_setlk = 37 };
 
 // glibc declares these under _GNU_SOURCE only, which would make this module's types differ from Glibc's.
+int fallocate(int fd, int mode, off_t offset, off_t length);
 int pipe2(int ends[2], int flags);
 int ppoll(struct pollfd *set, nfds_t count, const struct timespec *limit, const sigset_t *mask);
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);

@@ -1,6 +1,6 @@
-// Child processes: posix_spawn(3), never fork. Each is the leader of a process group of its own, so
-// that it can be ended with all it started; it gets default signals, an empty mask, and the three
-// descriptors it was given.
+// Child processes: posix_spawn(3), never fork. Each gets default signals, an empty mask, and the three
+// descriptors it was given; and mostly a process group of its own, so that it can be ended with all
+// it started.
 
 import CLinux
 import Glibc
@@ -8,6 +8,7 @@ import Glibc
 /// A child process that we started and have not yet reaped.
 package struct Child: ~Copyable {
   package let pid: Int32
+  private let hasOwnGroup: Bool
   /// Becomes readable when the child has ended, pidfd_open(2).
   package let ended: File
 
@@ -28,11 +29,13 @@ package struct Child: ~Copyable {
   ///   - environment: `NAME=value` entries, all there are.
   ///   - input: the descriptor that becomes its standard input, position and locks included.
   ///   - folder: its current directory; nil keeps ours.
+  ///   - ownGroup: makes it the leader of a new process group. A command that may want to read from
+  ///     the terminal must stay in ours.
   /// - Throws: ENOENT, EACCES, ENOEXEC ... when the program cannot be run; EAGAIN, ENOMEM when no
   ///   process can be made.
   package init(
     _ words: [Path], environment: [Path], input: Int32, output: Stream = .inherit, errors: Stream = .inherit,
-    folder: Path? = nil
+    folder: Path? = nil, ownGroup: Bool = true
   ) throws(Errno) {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -42,12 +45,12 @@ package struct Child: ~Copyable {
     if case .descriptor(let descriptor) = errors { posix_spawn_file_actions_adddup2(&actions, descriptor, 2) }
     // What our own parent left open is no business of the child's.
     posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-    if let folder { _ = try folder.call { -posix_spawn_file_actions_addchdir_np(&actions, $0) } }
+    if let folder { _ = try folder.call { posix_spawn_file_actions_addchdir_np(&actions, $0) } }
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
+    let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0)
     posix_spawnattr_setflags(&attributes, Int16(flags))
     var signals = sigset_t()
     sigfillset(&signals)
@@ -66,16 +69,18 @@ package struct Child: ~Copyable {
     let failure = errno
     guard descriptor >= 0 else {
       // Without the descriptor we could not wait for it: end it now rather than lose sight of it.
-      Glibc.kill(-pid, SIGKILL)
+      Glibc.kill(pid, SIGKILL)
       waitpid(pid, nil, 0)
       throw Errno(failure)
     }
     self.pid = pid
+    hasOwnGroup = ownGroup
     ended = File(owning: descriptor)
   }
 
-  /// Sends a signal to the child and everything it started (its process group). No error if all are gone.
-  package borrowing func signal(_ signal: Signal) { Glibc.kill(-pid, signal.rawValue) }
+  /// Sends a signal to the child and everything it started, if it has a process group of its own. No
+  /// error if all are gone.
+  package borrowing func signal(_ signal: Signal) { Glibc.kill(hasOwnGroup ? -pid : pid, signal.rawValue) }
 
   /// Whether the child has ended; it stays a zombie, so its process group still bears its number.
   package borrowing func hasEnded() throws(Errno) -> Bool {

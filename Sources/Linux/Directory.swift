@@ -92,7 +92,7 @@ package struct Directory: ~Copyable {
     do throws(Errno) {
       _ = try status(name)
       return true
-    } catch .noEntry { return false }
+    } catch .noEntry { return false } catch .notDirectory { return false }
   }
 
   /// Makes the names in this directory durable, fsync(2).
@@ -120,17 +120,17 @@ package struct Directory: ~Copyable {
   /// Waits for the directory's own lock.
   package borrowing func lock() throws(Errno) { _ = try check { flock(fd, LOCK_EX) } }
 
-  package borrowing func unlock() { flock(fd, LOCK_UN) }
-
   /// Calls `body` with each name but those that begin with a dot, in the file system's order.
   ///
   /// Names that appear or vanish during the walk may or may not be met; no other is missed.
   package borrowing func forEachName(_ body: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
-    try forEachEntry { name in if name.first != UInt8(ascii: ".") { body(name) } }
+    try forEachEntry { name, _ in if name.first != UInt8(ascii: ".") { body(name) } }
   }
 
-  /// Like ``forEachName(_:)``, hidden names too; only `.` and `..` are left out.
-  package borrowing func forEachEntry(_ body: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
+  /// Like ``forEachName(_:)``, hidden names too, with inode numbers; only `.` and `..` are left out.
+  package borrowing func forEachEntry(
+    _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
     _ = try check { lseek(fd, 0, SEEK_SET) }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
     defer { buffer.deallocate() }
@@ -144,7 +144,7 @@ package struct Directory: ~Copyable {
         let end = field.firstIndex(of: 0) ?? field.endIndex
         let name = UnsafeRawBufferPointer(rebasing: field[..<end])
         let isDots = name.allSatisfy { $0 == UInt8(ascii: ".") } && name.count <= 2
-        if !isDots { body(name) }
+        if !isDots { body(name, buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
         offset += length
       }
     }

@@ -17,12 +17,25 @@ package struct File: ~Copyable {
     descriptor = try path.call { open($0, mode.flags, mode.permissions) }
   }
 
-  /// An unnamed file in memory that many processes may append to; gone with its last descriptor.
-  package static func inMemory() throws(Errno) -> File {
-    let descriptor = try check { clinux_memfd("post") }
-    let file = File(owning: descriptor)
-    _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) }
+  /// An unnamed file in memory, gone with its last descriptor.
+  /// - Parameter capacity: writing beyond it fails with EPERM; nil: it grows as it must.
+  package static func inMemory(capacity: Int64? = nil) throws(Errno) -> File {
+    let file = File(owning: try check { clinux_memfd("post") })
+    if let capacity {
+      _ = try check { ftruncate(file.descriptor, off_t(capacity)) }
+      _ = try check { fcntl(file.descriptor, Int32(clinux_add_seals), Int32(clinux_seal_grow)) }
+    }
     return file
+  }
+
+  /// The position that this descriptor shares with every copy of it.
+  package borrowing func position() throws(Errno) -> Int64 {
+    Int64(try check { lseek(descriptor, 0, SEEK_CUR) })
+  }
+
+  /// Gives the memory or blocks of a stretch back; it reads as zeros.
+  package borrowing func punchHole(from offset: Int64, length: Int64) throws(Errno) {
+    _ = try check { fallocate(descriptor, Int32(clinux_punch_hole), off_t(offset), off_t(length)) }
   }
 
   /// Reads up to the buffer's size. 0 is the end; an error is an error, never an end.
@@ -87,19 +100,9 @@ package struct File: ~Copyable {
     return content
   }
 
-  /// The last bytes of the file, at most `limit` of them.
-  package borrowing func tail(limit: Int) throws(Errno) -> [UInt8] {
-    try seek(to: max(0, try status().size - Int64(limit)))
-    return try readAll(limit: limit)
-  }
-
   /// Moves the position that this descriptor shares with every copy of it.
   package borrowing func seek(to offset: Int64) throws(Errno) {
     _ = try check { lseek(descriptor, off_t(offset), SEEK_SET) }
-  }
-
-  package borrowing func truncate(to size: Int64) throws(Errno) {
-    _ = try check { ftruncate(descriptor, off_t(size)) }
   }
 
   /// Reserves blocks, posix_fallocate(3): later writes there cannot meet a full disk.
@@ -122,8 +125,10 @@ package struct File: ~Copyable {
 package enum OpenMode: Sendable {
   /// To be read. Never follows a symlink at the end, never blocks on a FIFO.
   case read
-  /// To be read, following symlinks: a path a person typed.
+  /// To be read, following symlinks, waiting for a FIFO's writer: a path that a person typed.
   case readFollowing
+  /// To be read, following symlinks, never blocking on a FIFO: a file of settings.
+  case readSettings
   /// Made by this call, or EEXIST; open for reading and writing whatever the permissions say.
   case create(permissions: UInt32)
   /// Made if missing, and only ever added to.
@@ -134,6 +139,7 @@ package enum OpenMode: Sendable {
     return switch self {
     case .read: always | O_RDONLY | O_NOFOLLOW | O_NONBLOCK
     case .readFollowing: always | O_RDONLY
+    case .readSettings: always | O_RDONLY | O_NONBLOCK
     case .create: always | O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
     case .append: always | O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK
     }
@@ -141,7 +147,7 @@ package enum OpenMode: Sendable {
 
   var permissions: mode_t {
     switch self {
-    case .read, .readFollowing: 0
+    case .read, .readFollowing, .readSettings: 0
     case .create(let permissions), .append(let permissions): mode_t(permissions)
     }
   }
@@ -158,7 +164,7 @@ package struct Status: Sendable {
   package let links: Int
   package let owner: UInt32
   package let permissions: UInt32
-  /// Last change of the content, nanoseconds since 1970.
+  /// Last change of the content, seconds since 1970.
   package let modified: Int64
 
   init(_ buffer: stat) {
@@ -176,6 +182,6 @@ package struct Status: Sendable {
     links = Int(buffer.st_nlink)
     owner = buffer.st_uid
     permissions = UInt32(buffer.st_mode & 0o7777)
-    modified = Int64(buffer.st_mtim.tv_sec) * 1_000_000_000 + Int64(buffer.st_mtim.tv_nsec)
+    modified = Int64(buffer.st_mtim.tv_sec)
   }
 }

@@ -63,6 +63,13 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
     return slash == rest.startIndex ? "/" : Path(rest[..<slash])
   }
 
+  /// `spool/` is `spool`, as a shell's completion writes it.
+  package var withoutTrailingSlash: Path {
+    var rest = bytes
+    while rest.count > 1, rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
+    return Path(rest)
+  }
+
   /// What stands behind the last slash.
   package var name: Path {
     guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return self }

@@ -13,9 +13,11 @@ package enum Signal: Int32, Sendable {
 
 package enum Signals {
   /// SIGPIPE and SIGXFSZ would end the process between two calls; ignored, the write itself fails.
-  package static func ignoreWriteSignals() {
+  /// SIGCHLD may have been left ignored by our parent; then no child could be waited for.
+  package static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    signal(SIGCHLD, SIG_DFL)
   }
 }
 

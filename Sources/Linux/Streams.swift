@@ -48,8 +48,6 @@ package enum Streams {
     bytes.withUnsafeBytes { try? write($0, to: 2) }
   }
 
-  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
-
   /// Unlike ``File/write(_:)``, a bad descriptor is the caller's environment, not our bug; and a
   /// descriptor that somebody made non-blocking is waited for.
   private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(Errno) {

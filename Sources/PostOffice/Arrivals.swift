@@ -19,21 +19,24 @@ package final class Arrivals {
     }
   }
 
-  /// - Parameter deadline: monotonic nanoseconds; nil: however long it takes.
-  /// - Returns: false at the deadline.
-  package func wait(until deadline: Int64?) throws(PostError) -> Bool {
+  /// - Parameters:
+  ///   - deadline: monotonic nanoseconds; nil: however long it takes.
+  ///   - signals: ends the wait when it becomes readable; -1: none.
+  /// - Returns: false at the deadline, or for a signal.
+  package func wait(until deadline: Int64?, signals: Int32 = -1) throws(PostError) -> Bool {
     while true {
       let now = Clock.monotonic
       desk.schedule.foundNothing()
-      for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { try topic.check(now) }
+      for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
       try desk.look(now)
       if desk.schedule.mayHaveLetters { return true }
       let scan = watches.isBlind ? now + Watcher.scanInterval : nil
       let times = [deadline, desk.schedule.lookAt, scan] + topics.values.map(\.checkAt)
       let wakeAt = times.compactMap { $0 }.min()
       let ready = try attempt("cannot wait") { () throws(Errno) in
-        try waitReadable([watches.descriptor], atMost: wakeAt.map { $0 - now })
+        try waitReadable([watches.descriptor, signals], atMost: wakeAt.map { $0 - now })
       }
+      if ready[1] { return false }
       if ready[0] || scan != nil {
         if try takeHints() || scan != nil { return true }
       } else if let deadline, deadline <= Clock.monotonic {

@@ -34,36 +34,59 @@ extension Mailbox {
   /// Does what can be done before letters are claimed: puts due retries back into `new/`, takes
   /// letters back from dead holders, finishes what dead senders left in the topics of this mailbox.
   public func refresh() throws(PostError) {
-    for topic in try office.topics(of: name) { try topic.tidy() }
+    for topic in try office.topics(of: name) {
+      // A topic in trouble, or one that we may not work in, keeps nobody from its own mailbox.
+      do throws(PostError) { try topic.tidy() } catch where error.kind == .noPermission {} catch {
+        office.warn(error.message)
+      }
+    }
     office.clearDebris(in: layout[.tmp])
     _ = try putBackDue()
     _ = try reclaim()
   }
 
+  /// How many letters that cannot be opened are passed over.
+  private static let unreadableLimit = 1024
+
   /// Claims the oldest waiting letter.
   /// - Parameter lease: claims it for so long, whether we live or not; nil: while we live.
   /// - Returns: nil if none is waiting.
-  /// - Throws: bad data, after a letter was found corrupt and set aside, if no good one is waiting.
+  /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what
+  ///   keeps one from being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
-    var corrupt: PostError?
+    var troubles = [PostError]()
     while let name = try nextName() {
       do throws(Letter.Flaw) {
-        if let claim = try claim(name, lease: lease) { return claim }
+        guard let claim = try claim(name, lease: lease) else { continue }
+        for trouble in troubles { office.warn(trouble.message) }
+        return claim
       } catch {
         switch error {
-        case .corrupt(let how): corrupt = try setAside(name, because: how)
-        case .errno(let errno): throw PostError(errno, "cannot claim \(layout[.new] / name)")
+        case .corrupt(let how): troubles.append(try setAside(name, because: how))
+        case .errno(let errno):
+          let trouble = PostError(errno, "cannot claim \(layout[.new] / name)")
+          let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
+          guard isItsOwn, unreadable.count < Mailbox.unreadableLimit else { throw trouble }
+          unreadable.insert(name)
+          troubles.append(trouble)
         }
       }
     }
-    if let corrupt { throw corrupt }
-    return nil
+    guard let last = troubles.popLast() else { return nil }
+    for trouble in troubles { office.warn(trouble.message) }
+    throw last
   }
+
+  /// Gives letters that could not be opened another chance.
+  func forgetUnreadable() { unreadable = [] }
 
   /// The oldest name that has not been offered yet.
   private func nextName() throws(PostError) -> Path? {
     if window.isEmpty {
-      window = try office.firstNames(in: layout[.new], limit: Mailbox.windowSize).reversed()
+      let names = try office.firstNames(in: layout[.new], limit: Mailbox.windowSize) { name in
+        !unreadable.contains(name)
+      }
+      window = names.reversed()
     }
     return window.popLast()
   }
@@ -81,14 +104,35 @@ extension Mailbox {
     do throws(Errno) {
       if lease == nil { _ = try letter.file.tryLock(.shared, byte: beaconByte) }
       try move(name, from: .new, to: .cur, as: entry)
+      return Claim(letter, self, entry)
     } catch .noEntry {
+      // Somebody was quicker; unless the name is still there, and `cur` is what is missing.
+      if (try? office.root.exists(layout[.new] / name)) == true { throw .errno(.noEntry) }
       return nil
     } catch .exists {
-      // The same attempt at the same letter is in cur/ already: this name is a second link to it.
-      do throws(Errno) { try office.root.remove(layout[.new] / name) } catch { throw .errno(error) }
+      do throws(Errno) { try giveWay(name, entry) } catch { throw .errno(error) }
+      return nil
+    } catch .nameTooLong {
+      do throws(Errno) { try rename(name) } catch { throw .errno(error) }
       return nil
     } catch { throw .errno(error) }
-    return Claim(letter, self, entry)
+  }
+
+  /// The name in `cur/` is taken: by the same letter, of which this is a second link, or by another
+  /// one, because a foreign program chose a name twice.
+  private func giveWay(_ name: Path, _ entry: EntryName) throws(Errno) {
+    do throws(Errno) {
+      if try isSame(entry.id, layout[.new] / name, layout[.cur] / entry.path) {
+        return try office.root.remove(layout[.new] / name)
+      }
+    } catch .noEntry { return }
+    try rename(name)
+  }
+
+  /// Gives a waiting letter a new ID.
+  private func rename(_ name: Path) throws(Errno) {
+    let id = office.ids.next(now: Clock.wall, foreign: true)
+    try move(name, from: .new, to: .new, as: EntryName(id, attempt: EntryName(name).attempt))
   }
 
   /// Moves what is no whole letter to `corrupt/`, with a note that says why.
@@ -103,7 +147,6 @@ extension Mailbox {
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
     note(id, message)
     log("corrupt", id, "\(how)")
-    office.warn(message)
     return PostError(.badData, message)
   }
 
@@ -123,9 +166,9 @@ extension Mailbox {
     for name in due.sorted() {
       var entry = EntryName(name)
       entry.until = nil
-      do throws(Errno) { try move(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch .exists {
-        try? office.root.remove(layout[.later] / name)  // it waits already
-      } catch { throw PostError(error, "cannot put \(layout[.later] / name) back") }
+      do throws(Errno) { try settleIn(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch {
+        throw PostError(error, "cannot put \(layout[.later] / name) back")
+      }
       window = []  // it may be older than what we had in mind
     }
     return (due.count, next)

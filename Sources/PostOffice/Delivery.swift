@@ -24,7 +24,7 @@ struct Delivery {
   func sort(_ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = []) {
     do throws(PostError) {
       let subscribers = try topic.subscribers().filter { !having.contains($0) }
-      try deliver(layout.new / name, id, file: file, to: subscribers)
+      try deliver(layout.new / name, id, file: file, to: subscribers, having: having)
       try attempt("cannot move letter \(id) to \(layout.cur)") { () throws(Errno) in
         do throws(Errno) {
           try office.root.rename(layout.new / name, to: office.root, layout.cur / id.path)
@@ -40,9 +40,9 @@ struct Delivery {
 
   /// Links a letter into mailboxes, durably; what a mailbox cannot take is held for it.
   private func deliver(
-    _ source: Path, _ id: LetterID, file: borrowing File, to subscribers: [Name]
+    _ source: Path, _ id: LetterID, file: borrowing File, to subscribers: [Name], having: Set<Name>
   ) throws(PostError) {
-    var linked = [Name]()
+    var linked = having.sorted()  // whether the sorter before us synced these, we cannot know
     var refused = [Name]()
     for name in subscribers {
       do throws(Errno) {
@@ -51,8 +51,11 @@ struct Delivery {
       } catch {
         refused.append(name)
         office.warn(
-          PostError(error, "cannot deliver to mailbox \(name)", hint: "letter \(id) is held and tried again")
-            .message)
+          PostError(
+            error, "cannot deliver to mailbox \(name)",
+            hint:
+              "letter \(id) is held for it (gone for good? post unsubscribe \(name) \(topic.name))"
+          ).message)
       }
     }
     for name in refused { try hold(source, id, for: name) }
@@ -70,8 +73,12 @@ struct Delivery {
       try office.root.link(source, into: office.root, mailbox[.new] / id.path)
       return true
     } catch .exists {
-      return true  // an earlier sorter, now dead, came this far: whether it synced we cannot know
-    } catch  where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
+      // An earlier sorter, now dead, came this far. Or a foreign program chose a name twice.
+      let other = try office.root.status(mailbox[.new] / id.path)
+      let own = try file.status()
+      if id.isOurs || other.inode == own.inode { return true }
+      return try place(source, office.ids.next(now: Clock.wall, foreign: true), file: file, into: mailbox)
+    } catch where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
       try copy(id, file: file, into: mailbox)
       return false
     }
@@ -97,7 +104,12 @@ struct Delivery {
       do throws(Errno) {
         try office.root.rename(draft, to: office.root, mailbox[.new] / id.path)
       } catch .exists {
-        try office.root.remove(draft)
+        if id.isOurs {
+          try office.root.remove(draft)
+        } else {
+          let other = office.ids.next(now: Clock.wall, foreign: true)
+          try office.root.rename(draft, to: office.root, mailbox[.new] / other.path)
+        }
       }
       try office.syncNames(in: mailbox[.new], of: copy)
     } catch {
@@ -107,10 +119,14 @@ struct Delivery {
   }
 
   /// Makes the links in the mailboxes' new/ durable.
-  func sync(_ mailboxes: [Name], file: borrowing File) throws(Errno) {
+  private func sync(_ mailboxes: [Name], file: borrowing File) throws(Errno) {
     if mailboxes.count > Delivery.directorySyncs { return try office.root.syncFileSystem() }
     for name in mailboxes {
-      try office.syncNames(in: MailboxLayout(throughSymlink: layout.subscriber(name))[.new], of: file)
+      do throws(Errno) {
+        try office.syncNames(in: MailboxLayout(throughSymlink: layout.subscriber(name))[.new], of: file)
+      } catch .noEntry {
+        // Unsubscribed, or removed, since its link was made.
+      }
     }
   }
 

@@ -33,18 +33,27 @@ package final class Handler {
 
   private enum Ending { case none, timedOut, stopped }
 
+  /// What a handler says on standard error is kept in memory up to so much between two looks; more
+  /// fails in the handler, with EPERM. Bytes.
+  static let wordsCapacity: Int64 = 64 << 20
+  /// From so much on, only its end is kept.
+  static let wordsTrimmed: Int64 = 1 << 20
+  /// How often that is looked at. Nanoseconds.
+  static let trimInterval: Int64 = 1_000_000_000
+
   /// Starts a handler.
-  /// - Parameter capturesErrors: keeps what it says on standard error for the letter's note, instead
-  ///   of letting it through to ours.
+  /// - Parameter isUnattended: it works for the watcher, out of sight: in a process group of its own, and what it says
+  ///   on standard error is kept for the letter's note. Else it is a command that somebody runs by
+  ///   hand, and shares terminal and standard error with us.
   package init(
-    _ command: HandlerCommand, on claim: Claim, _ settings: Settings, folder: Path?, capturesErrors: Bool
+    _ command: HandlerCommand, on claim: Claim, _ settings: Settings, folder: Path?, isUnattended: Bool
   ) throws(Errno) {
     self.claim = claim
     self.settings = settings
-    // In memory, not a pipe: a handler that outlives its watcher must not die of writing to it.
     var errors = Child.Stream.inherit
-    if capturesErrors {
-      let memory = try File.inMemory()
+    if isUnattended {
+      // In memory, not a pipe: a handler that outlives its watcher must not die of writing to it.
+      let memory = try File.inMemory(capacity: Handler.wordsCapacity)
       errors = .descriptor(memory.descriptor)
       words = consume memory
     } else {
@@ -53,15 +62,17 @@ package final class Handler {
     try claim.rewindToBody()
     child = try Child(
       command.words, environment: claim.environment(settings), input: claim.letter.file.descriptor,
-      errors: errors, folder: folder)
+      errors: errors, folder: folder, ownGroup: isUnattended)
     deadline = settings.timeout.map { Clock.monotonic + $0.nanoseconds }
   }
 
   /// Readable once the handler has ended.
   package var descriptor: Int32 { child?.ended.descriptor ?? -1 }
 
-  /// Whether its deadline is over; then its process group is asked to end, and later made to.
-  package func actOnDeadline(now: Int64) {
+  /// Keeps it within its bounds: of its words the end, and if its deadline is over, its process group
+  /// is asked to end, and later made to.
+  package func tend(now: Int64) {
+    trimWords()
     guard let due = deadline, due <= now else { return }
     switch ending {
     case .none: end(.timedOut, now: now)
@@ -82,6 +93,26 @@ package final class Handler {
     deadline = now + Handler.grace
   }
 
+  /// The end of what it has said. The position of the file is shared with the handler: it stands
+  /// behind its last word.
+  private func lastWords() -> [UInt8] {
+    guard let end = try? words?.position() else { return [] }
+    let size = Int(min(end, Int64(Mailbox.wordsLimit)))
+    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<size])
+      count = (try? words?.read(into: bytes, at: end - Int64(size))) ?? 0
+    }
+  }
+
+  private func trimWords() {
+    guard let end = try? words?.position(), end > Handler.wordsTrimmed else { return }
+    let last = lastWords()
+    // What it writes in this moment may be lost: it has said more than enough.
+    try? words?.seek(to: 0)
+    try? words?.write(last)
+    try? words?.punchHole(from: Int64(last.count), length: Handler.wordsCapacity - Int64(last.count))
+  }
+
   /// Reaps the ended handler and tells what its work came to.
   /// - Returns: the verdict (nil: the letter is given back, no attempt spent), the raw exit, and what
   ///   it said on standard error.
@@ -90,7 +121,7 @@ package final class Handler {
     // What it started goes with it; while it is a zombie, its group still bears its number.
     if case .none = ending {} else { ended.signal(.kill) }
     let exit = try ended.reap()
-    let said = try words?.tail(limit: Mailbox.wordsLimit) ?? []
+    let said = lastWords()
     let verdict: Verdict? =
       switch (ending, exit) {
       case (.none, _): Verdict(exit)
@@ -105,10 +136,13 @@ package final class Handler {
 extension Claim {
   /// What the handler learns from its environment: ours, and what there is to know about the letter.
   func environment(_ settings: Settings) -> [Path] {
+    // A foreign program's letter does not say which topic it came through; mostly there is only one.
+    let topics = letter.topic == nil ? (try? mailbox.office.topics(of: mailbox.name)) ?? [] : []
+    let topic = letter.topic ?? (topics.count == 1 ? topics[0].name.description : "")
     var own: [(name: String, value: Path)] = [
       ("POST_SPOOL", mailbox.office.path),
       ("POST_ID", letter.id.path),
-      ("POST_TOPIC", Path(letter.topic ?? "")),
+      ("POST_TOPIC", Path(topic)),
       ("POST_MAILBOX", Path(mailbox.name.description)),
       ("POST_ATTEMPT", Path(String(attempt))),
       ("POST_TRIES", Path(String(settings.tries))),

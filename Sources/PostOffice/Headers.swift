@@ -71,12 +71,19 @@ public struct Headers: Hashable, Sendable {
       fields.append(Field(parsed: field.name, field.value + " " + trimmed(line)))
       return true
     }
+    guard let field = Field(line: line) else { return false }
+    fields.append(field)
+    return true
+  }
+}
+
+extension Headers.Field {
+  /// Reads `Name: value`; nil if the line is not of that form.
+  init?(line: Slice<UnsafeRawBufferPointer>) {
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
       line[..<colon].allSatisfy(isFieldNameByte)
-    else { return false }
-    fields.append(
-      Field(parsed: String(decoding: line[..<colon], as: UTF8.self), trimmed(line[(colon + 1)...])))
-    return true
+    else { return nil }
+    self.init(parsed: String(decoding: line[..<colon], as: UTF8.self), trimmed(line[(colon + 1)...]))
   }
 }
 

@@ -71,20 +71,16 @@ public final class Letter {
       if id.isOurs { throw .corrupt("has lost its header") }
       return
     }
-    guard let length = headers["Content-Length"].flatMap({ Int64($0) }) else {
+    if let length = headers["Content-Length"].flatMap({ Int64($0) }) {
+      guard length == bodyLength else {
+        throw .corrupt("has a body of \(bodyLength) bytes where \(length) were sent")
+      }
+    } else if id.isOurs {
       throw .corrupt("has lost its Content-Length")
-    }
-    guard length == bodyLength else {
-      throw .corrupt("has a body of \(bodyLength) bytes where \(length) were sent")
     }
     var crc = CRC32C()
     do throws(Errno) {
-      var read: Int64 = 0
-      try readBody { bytes in
-        crc.update(bytes)
-        read += Int64(bytes.count)
-      }
-      guard read == length else { throw .io }
+      try readBody { bytes in crc.update(bytes) }
     } catch {
       throw .errno(error)
     }

@@ -20,7 +20,9 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
   /// When the letter was sent, seconds since 1970; nil if a foreign program's name does not tell.
   public var sent: Int64? {
     let digits = path.bytes.prefix { $0.isDigit }
-    guard (1...12).contains(digits.count) else { return nil }
+    // Nine to eleven digits and a dot: 1973 to 5138. What else begins with digits is no time.
+    guard (9...11).contains(digits.count), path.bytes.dropFirst(digits.count).first == UInt8(ascii: ".")
+    else { return nil }
     return Int64(String(decoding: digits, as: UTF8.self))
   }
 
@@ -40,7 +42,7 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
       return true
     }
     let isHex: (UInt8) -> Bool = { $0.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
-    return skip(1...12, \.isDigit) && skip(".") && skip("M") && skip(6...6, \.isDigit)
+    return skip(9...11, \.isDigit) && skip(".") && skip("M") && skip(6...6, \.isDigit)
       && skip("R") && skip(8...8, isHex) && skip("P") && skip(1...10, \.isDigit)
       && skip("Q") && skip(1...19, \.isDigit) && skip(".") && !rest.isEmpty
   }
@@ -60,14 +62,18 @@ struct LetterIDs {
     tail = "R\(random)P\(Host.processID)Q"
   }
 
-  /// - Parameter now: the wall clock, nanoseconds since 1970. If it has gone back, the next ID still
-  ///   follows the last.
-  mutating func next(now: Int64) -> LetterID {
+  /// - Parameters:
+  ///   - now: the wall clock, nanoseconds since 1970. If it has gone back, the next ID still follows
+  ///     the last.
+  ///   - foreign: for a letter that a foreign program delivered, and that cannot keep its name. The ID
+  ///     has an F where ours have an M, for the letter need not have our header.
+  mutating func next(now: Int64, foreign: Bool = false) -> LetterID {
     last = max(now / 1000, last + 1)
     count += 1
     let micros = String(last % 1_000_000)
     let padding = String(repeating: "0", count: 6 - micros.count)
-    return LetterID(Path("\(last / 1_000_000).M\(padding)\(micros)\(tail)\(count).\(host)"))
+    return LetterID(
+      Path("\(last / 1_000_000).\(foreign ? "F" : "M")\(padding)\(micros)\(tail)\(count).\(host)"))
   }
 
   /// Maildir forbids `/` and `:`; a comma or a space would be no better. At most 63 bytes, as a
@@ -144,10 +150,11 @@ private func decimal<Digits: Collection>(_ digits: Digits) -> Int64? where Digit
   return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
 }
 
-/// `1795766000` or `1795766000.250`, as milliseconds.
+/// `1795766000` or `1795766000.250`, as milliseconds. The year 2242 is the end: nanoseconds must fit
+/// into 64 bits.
 private func instant(_ text: ArraySlice<UInt8>) -> Int64? {
   let parts = text.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
-  guard let seconds = parts.first.flatMap({ decimal($0) }), seconds < 1 << 40 else { return nil }
+  guard let seconds = parts.first.flatMap({ decimal($0) }), seconds < 1 << 33 else { return nil }
   guard parts.count == 2 else { return seconds * 1000 }
   guard parts[1].count == 3, let thousandths = decimal(parts[1]) else { return nil }
   return seconds * 1000 + thousandths

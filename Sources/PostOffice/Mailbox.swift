@@ -11,6 +11,10 @@ public final class Mailbox {
   let beaconByte: UInt64
   /// Names waiting to be claimed, the oldest last; refilled from `new/`.
   var window: [Path] = []
+  /// Names in `new/` that could not be opened; they are left alone, for others to be read.
+  var unreadable: Set<Path> = []
+  /// Where letters went that are not yet durable there.
+  var unsynced: Set<Place> = []
 
   /// How many names are looked at in one go. Memory does not grow with the backlog.
   static let windowSize = 256
@@ -29,6 +33,27 @@ public final class Mailbox {
     try Ballast(office).sparing { () throws(Errno) in
       try office.root.rename(layout[place] / entry, to: office.root, layout[target] / name.path)
     }
+  }
+
+  /// Like ``move(_:from:to:as:)``. If the new name is taken by the same letter (it was handled twice
+  /// after a crash), one is enough. If it is taken by another, because a foreign program chose a name
+  /// twice, this one gets a new ID.
+  func settleIn(_ entry: Path, from place: Place, to target: Place, as name: EntryName) throws(Errno) {
+    do throws(Errno) { try move(entry, from: place, to: target, as: name) } catch .exists {
+      if try isSame(name.id, layout[place] / entry, layout[target] / name.path) {
+        return try office.root.remove(layout[place] / entry)
+      }
+      let id = office.ids.next(now: Clock.wall, foreign: true)
+      let other = EntryName(id, attempt: name.attempt, until: name.until, doneAt: name.doneAt)
+      try move(entry, from: place, to: target, as: other)
+    }
+  }
+
+  /// Whether two names of one ID are the same letter.
+  func isSame(_ id: LetterID, _ one: Path, _ other: Path) throws(Errno) -> Bool {
+    if id.isOurs { return true }
+    let (first, second) = (try office.root.status(one), try office.root.status(other))
+    return first.inode == second.inode
   }
 
   /// The letters in one place, in order of their IDs; names only.
@@ -76,9 +101,13 @@ public final class Mailbox {
 
 extension Office {
   /// - Throws: not found.
-  public func mailbox(_ name: Name) throws(PostError) -> Mailbox {
+  public func mailbox(_ name: Name) throws(PostError) -> Mailbox { try mailbox(name, completing: true) }
+
+  /// - Parameter completing: makes directories that are missing. Not when it may just be being removed.
+  func mailbox(_ name: Name, completing: Bool) throws(PostError) -> Mailbox {
     do throws(Errno) {
       guard try root.exists(MailboxLayout(name)[.new]) else { throw .noEntry }
+      if completing { try complete(MailboxLayout(name)) }
       return try Mailbox(name, self)
     } catch .noEntry {
       throw PostError(
@@ -91,17 +120,20 @@ extension Office {
   /// The mailbox of this name, made if it is missing.
   @discardableResult
   public func makeMailbox(_ name: Name) throws(PostError) -> Mailbox {
-    let layout = MailboxLayout(name)
-    return try attempt("cannot make \(path)/\(layout.root)") { () throws(Errno) in
-      var isComplete = true
-      for place in Place.required where isComplete { isComplete = try root.exists(layout[place]) }
-      if !isComplete {
-        try make([layout.root], in: Layout.mailboxes)
-        try make(Place.required.map { layout[$0] }, in: layout.root)
-        try root.sync()
-      }
+    try attempt("cannot make \(path)/\(MailboxLayout(name).root)") { () throws(Errno) in
+      try complete(MailboxLayout(name))
       return try Mailbox(name, self)
     }
+  }
+
+  /// Makes the directories that a mailbox lacks: git, backups and tidy people drop empty ones.
+  private func complete(_ layout: MailboxLayout) throws(Errno) {
+    var isComplete = true
+    for place in Place.required where isComplete { isComplete = try root.exists(layout[place]) }
+    if isComplete { return }
+    try make([layout.root], in: Layout.mailboxes)
+    try make(Place.required.map { layout[$0] }, in: layout.root)
+    try root.sync()
   }
 
   /// How many letters a directory holds; none if it is missing.

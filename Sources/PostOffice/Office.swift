@@ -23,6 +23,7 @@ public final class Office {
   public convenience init(at path: String) throws(PostError) { try self.init(at: Path(path)) }
 
   package init(at path: Path) throws(PostError) {
+    let path = path.withoutTrailingSlash
     do throws(Errno) {
       self.path = path.isAbsolute ? path : try Host.workingDirectory() / path
       root = try Directory(path)
@@ -40,9 +41,10 @@ public final class Office {
   public static func open(making path: String) throws(PostError) -> Office { try open(making: Path(path)) }
 
   package static func open(making path: Path) throws(PostError) -> Office {
+    let path = path.withoutTrailingSlash
     let office: Office
-    do throws(PostError) { office = try Office(at: path) } catch  where error.kind == .notFound {
-      try makeFolders(path)
+    do throws(PostError) { office = try Office(at: path) } catch where error.kind == .notFound {
+      try attempt("cannot make the spool \(path)") { () throws(Errno) in try makeFolders(path) }
       office = try Office(at: path)
     }
     let isNew = try attempt("cannot look into \(path)") { () throws(Errno) in
@@ -64,26 +66,28 @@ public final class Office {
   }
 
   /// mkdir -p, each new name made durable in its parent.
-  private static func makeFolders(_ path: Path) throws(PostError) {
-    try attempt("cannot make the spool \(path)") { () throws(Errno) in
-      var missing = [path]
-      while let next = missing.last {
-        do throws(Errno) {
-          let parent = try Directory(next.parent)
-          do throws(Errno) { try parent.makeDirectory(next.name) } catch .exists {}
-          try parent.sync()
-          missing.removeLast()
-        } catch .noEntry {
-          guard missing.count < 100, next.parent != next else { throw .noEntry }
-          missing.append(next.parent)
-        }
+  private static func makeFolders(_ path: Path) throws(Errno) {
+    var missing = [Path]()
+    var next = path
+    while missing.count < 128 {
+      do throws(Errno) {
+        _ = try Directory(next)
+        break
+      } catch .noEntry {
+        missing.append(next)
+        next = next.parent
       }
+    }
+    for folder in missing.reversed() {
+      let parent = try Directory(folder.parent)
+      do throws(Errno) { try parent.makeDirectory(folder.name) } catch .exists {}
+      try parent.sync()
     }
   }
 
   /// Makes the first directories. `mailboxes` is last: whoever sees it knows that the rest is durable.
   private func furnish() throws(PostError) {
-    try attempt("cannot make \(path)/topics") { () throws(Errno) in
+    try attempt("cannot make \(path)/\(Layout.topics)") { () throws(Errno) in
       try make([Layout.topics], in: ".")
       // A parent that we cannot open was not made by us.
       do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
@@ -96,6 +100,23 @@ public final class Office {
   func make(_ folders: [Path], in parent: Path) throws(Errno) {
     for folder in folders { do throws(Errno) { try root.makeDirectory(folder) } catch .exists {} }
     try root.directory(parent).sync()
+  }
+
+  /// Replaces a small file whole: a settings file, a sign.
+  /// - Parameter tmp: the directory in which it is written first. The writer's lock says that it is no debris.
+  func replace(_ path: Path, with text: String, through tmp: Path) throws(Errno) {
+    let draft = tmp / ids.next(now: Clock.wall).path
+    let file = try root.open(draft, .create(permissions: 0o666))
+    do throws(Errno) {
+      guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { throw .again }
+      try file.write(text)
+      try file.sync()
+      try root.replace(path, with: draft)
+      try root.directory(path.parent).sync()
+    } catch {
+      try? root.remove(draft)
+      throw error
+    }
   }
 
   /// All valid names in a directory, in order; a missing directory has none.
@@ -113,9 +134,13 @@ public final class Office {
     return found.sorted()
   }
 
-  /// All topics, in order of their names.
-  public func topicNames() throws(PostError) -> [Name] { try names(in: Layout.topics) }
+  /// All topics, in order of their names. What is not complete, or not for us to see, is left out.
+  public func topicNames() throws(PostError) -> [Name] {
+    try names(in: Layout.topics).filter { (try? root.exists(TopicLayout($0).subscribers)) == true }
+  }
 
-  /// All mailboxes, in order of their names.
-  public func mailboxNames() throws(PostError) -> [Name] { try names(in: Layout.mailboxes) }
+  /// All mailboxes, in order of their names. What is not complete, or not for us to see, is left out.
+  public func mailboxNames() throws(PostError) -> [Name] {
+    try names(in: Layout.mailboxes).filter { (try? root.exists(MailboxLayout($0)[.new])) == true }
+  }
 }

@@ -48,7 +48,6 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
     switch errno {
     case .noSpace, .quota, .processFiles, .systemFiles, .noMemory, .again: .tryAgain
     case .denied, .notPermitted: .noPermission
-    case .noEntry: .notFound
     case .readOnly, .notDirectory, .isDirectory, .loop, .nameTooLong, .exists: .cannotCreate
     default: .io
     }

@@ -8,10 +8,8 @@ package struct Hands: Sendable, Equatable {
   package var held = 0
   /// When the first lease ends, milliseconds since 1970.
   package var nextLease: Int64?
-  /// Letters whose holder is dead, or whose lease is over.
-  package var orphaned = 0
-  /// Letters that a foreign mail reader moved here: left alone.
-  package var foreign = 0
+  /// Letters that were put back, for their holder is dead or their lease over.
+  package var putBack = 0
 }
 
 extension Mailbox {
@@ -21,13 +19,12 @@ extension Mailbox {
     var hands = Hands()
     var dead = [Path]()
     let now = Clock.wall / 1_000_000
-    for name in try office.firstNames(in: layout[.cur], limit: Topic.passLimit) {
+    let claims = try office.firstNames(in: layout[.cur], limit: Topic.passLimit) { name in
+      EntryName(name).attempt != nil
+    }
+    for name in claims {
       let entry = EntryName(name)
       if ours.contains(entry.id) { continue }
-      guard entry.attempt != nil else {
-        hands.foreign += 1
-        continue
-      }
       if let until = entry.until, until > now {
         hands.nextLease = min(hands.nextLease ?? until, until)
       } else if holderLives(name) {
@@ -36,8 +33,9 @@ extension Mailbox {
         dead.append(name)
       }
     }
-    hands.orphaned = dead.count
-    if !dead.isEmpty { try takeBack(dead) }
+    if dead.isEmpty { return hands }
+    // If another process is taking letters back, there is something to come back for.
+    if try takeBack(dead) { hands.putBack = dead.count } else { hands.held += dead.count }
     return hands
   }
 
@@ -56,11 +54,12 @@ extension Mailbox {
 
   /// Under a lock of the mailbox: between looking and renaming no other process may take the same
   /// letter back and see it claimed anew under the same name.
-  private func takeBack(_ names: [Path]) throws(PostError) {
+  /// - Returns: false if one is at it.
+  private func takeBack(_ names: [Path]) throws(PostError) -> Bool {
     let tries = (try? settings().tries) ?? Settings().tries
-    try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
+    return try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
       let folder = try office.root.directory(layout.root)
-      guard try folder.tryLock() else { return }
+      guard try folder.tryLock() else { return false }
       for name in names where !holderLives(name) {
         var entry = EntryName(name)
         let attempt = entry.attempt ?? 1
@@ -69,15 +68,16 @@ extension Mailbox {
         do throws(Errno) {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
-            try move(name, from: .cur, to: .failed, as: entry)
+            try settleIn(name, from: .cur, to: .failed, as: entry)
             log("failed", entry.id, "attempt=\(attempt) \(how)")
           } else {
-            try move(name, from: .cur, to: .new, as: entry)
+            try settleIn(name, from: .cur, to: .new, as: entry)
             log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
             window = []
           }
-        } catch .noEntry {} catch .exists { try? office.root.remove(layout[.cur] / name) }
+        } catch .noEntry {}
       }
+      return true
     }
   }
 }

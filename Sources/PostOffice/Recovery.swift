@@ -5,18 +5,20 @@
 import Linux
 
 extension Topic {
-  /// How many letters one pass takes up; the rest is for the next.
+  /// How many letters one pass takes up.
   static let passLimit = 1024
+  /// How many passes are made before others get their turn.
+  static let passes = 64
 
-  /// Finishes what was left in this topic.
-  /// - Returns: whether living senders are still at work in new/.
+  /// Finishes what was left in this topic. One subscriber's trouble is told, and stops nobody else.
+  /// - Returns: whether there is still something to come back for: senders or other finishers at work.
   @discardableResult
   package func tidy() throws(PostError) -> Bool {
     office.clearDebris(in: layout.tmp)
-    let isBusy = try finishSorting()
-    if try !roll().unfinished.isEmpty { try finishSubscriptions() }
-    try deliverHeld()
-    return isBusy
+    var mustComeBack = try finishSorting()
+    if try !roll().unfinished.isEmpty, try !finishSubscriptions() { mustComeBack = true }
+    if try !deliverHeld() { mustComeBack = true }
+    return mustComeBack
   }
 
   /// What a sender does for the office in passing. Its own letters are accepted: trouble is only told.
@@ -26,28 +28,42 @@ extension Topic {
   }
 
   /// Sorts letters in new/ whose sender is dead or was a foreign program.
-  func finishSorting() throws(PostError) -> Bool {
-    var isBusy = false
-    var orphans = [Path]()
-    for name in try office.firstNames(in: layout.new, limit: Topic.passLimit) {
-      switch office.isAbandoned(layout.new / name) {
-      case .abandoned: orphans.append(name)
-      case .inHands: isBusy = true
-      case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
-      case .gone: break
+  /// - Returns: whether there is still something to come back for.
+  private func finishSorting() throws(PostError) -> Bool {
+    for _ in 0..<Topic.passes {
+      var isBusy = false
+      var orphans = [Orphan]()
+      let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
+      for name in names {
+        switch office.isAbandoned(layout.new / name) {
+        case .abandoned(let inode): orphans.append(Orphan(name: name, id: EntryName(name).id, inode: inode))
+        case .inHands: isBusy = true
+        case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
+        case .gone: break
+        case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
+        }
       }
+      guard !orphans.isEmpty else { return isBusy }
+      // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
+      let isDone = try withLock { () throws(PostError) in
+        let having = try mailboxesHaving(orphans)
+        for orphan in orphans { finish(orphan, having: having[orphan.id] ?? []) }
+      }
+      // Another finisher may have listed new/ before our orphans came.
+      if !isDone || names.count < Topic.passLimit { return isBusy || !isDone }
     }
-    guard !orphans.isEmpty else { return isBusy }
-    // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
-    try withLock { () throws(PostError) in
-      let having = try mailboxesHaving(Set(orphans.map { EntryName($0).id }))
-      for name in orphans { finish(name, having: having) }
-    }
-    return isBusy
+    return true
   }
 
-  private func finish(_ name: Path, having: [LetterID: Set<Name>]) {
-    var name = name
+  /// A letter in new/ that nobody is sorting.
+  struct Orphan {
+    let name: Path
+    let id: LetterID
+    let inode: UInt64
+  }
+
+  private func finish(_ orphan: Orphan, having: Set<Name>) {
+    var (name, id) = (orphan.name, orphan.id)
     do throws(Errno) {
       // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
       let file = try office.root.open(layout.new / name, .read)
@@ -56,13 +72,12 @@ extension Topic {
       }
       if try file.status().size == 0 { return setAside(name, from: layout.new, because: "is empty") }
       try file.sync()  // a foreign program may not have
-      var id = EntryName(name).id
-      if id.path.bytes.count > LetterID.limit {
-        let short = office.ids.next(now: Clock.wall)
-        try office.root.rename(layout.new / name, to: office.root, layout.new / short.path)
-        (name, id) = (short.path, short)
+      if try mustBeRenamed(orphan) {
+        id = office.ids.next(now: Clock.wall, foreign: true)
+        try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
+        name = id.path
       }
-      Delivery(self).sort(name, id, file: file, having: having[id] ?? [])
+      Delivery(self).sort(name, id, file: file, having: having)
     } catch .noEntry {
       return
     } catch {
@@ -70,13 +85,21 @@ extension Topic {
     }
   }
 
+  /// Whether a foreign program chose a name that is too long, or that the topic keeps another letter under.
+  private func mustBeRenamed(_ letter: Orphan) throws(Errno) -> Bool {
+    if letter.id.isOurs { return false }
+    if letter.id.path.bytes.count > LetterID.limit { return true }
+    do throws(Errno) {
+      return try office.root.status(layout.cur / letter.id.path).inode != letter.inode
+    } catch .noEntry { return false }
+  }
+
   /// Which subscribers have which of these letters already, in any state.
-  private func mailboxesHaving(_ ids: Set<LetterID>) throws(PostError) -> [LetterID: Set<Name>] {
+  private func mailboxesHaving(_ letters: [Orphan]) throws(PostError) -> [LetterID: Set<Name>] {
     var having = [LetterID: Set<Name>]()
     for subscriber in try subscribers() {
-      let mailbox = MailboxLayout(throughSymlink: layout.subscriber(subscriber))
       let known = try attempt("cannot look into mailbox \(subscriber)") { () throws(Errno) in
-        try office.known(ids, in: mailbox)
+        try office.known(letters, in: MailboxLayout(throughSymlink: layout.subscriber(subscriber)))
       }
       for id in known { having[id, default: []].insert(subscriber) }
     }
@@ -84,31 +107,40 @@ extension Topic {
   }
 
   /// Gives held letters to their mailboxes, as far as they can take them now.
-  private func deliverHeld() throws(PostError) {
-    for mailbox in try office.names(in: layout.held) {
-      try withLock { () throws(PostError) in
+  /// - Returns: false if another process is at it.
+  private func deliverHeld() throws(PostError) -> Bool {
+    let waiting = try office.names(in: layout.held)
+    if waiting.isEmpty { return true }
+    return try withLock { () throws(PostError) in
+      for mailbox in waiting {
         // A mailbox that still cannot take them is no news: post status tells how many are held.
         do throws(PostError) { try deliverHeld(to: mailbox) } catch {}
       }
     }
   }
 
-  private func deliverHeld(to mailbox: Name) throws(PostError) {
+  func deliverHeld(to mailbox: Name) throws(PostError) {
     let held = layout.held(for: mailbox)
     let link = layout.subscriber(mailbox)
     let names = try office.firstNames(in: held, limit: Topic.passLimit)
     try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
       let isSubscribed = try office.root.exists(link)
       let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
-      let known = try office.known(Set(names.map { LetterID($0) }), in: target)
-      let delivery = Delivery(self)
+      var letters = [Orphan]()
       for name in names {
-        let id = LetterID(name)
-        let file = try office.root.open(held / name, .read)
-        if !known.contains(id), try delivery.place(held / name, id, file: file, into: target) {
+        letters.append(
+          Orphan(name: name, id: LetterID(name), inode: try office.root.status(held / name).inode))
+      }
+      let known = try office.known(letters, in: target)
+      let delivery = Delivery(self)
+      for letter in letters {
+        let file = try office.root.open(held / letter.name, .read)
+        if !known.contains(letter.id),
+          try delivery.place(held / letter.name, letter.id, file: file, into: target)
+        {
           try office.syncNames(in: target[.new], of: file)
         }
-        try office.root.remove(held / name)
+        try office.root.remove(held / letter.name)
       }
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
     }
@@ -116,45 +148,51 @@ extension Topic {
 
   /// Runs `work` while no other process finishes anything in this topic. If one does, there is
   /// nothing for us to do, unless the caller must know it done and waits.
-  func withLock(waiting: Bool = false, _ work: () throws(PostError) -> Void) throws(PostError) {
+  /// - Returns: whether the work was done.
+  func withLock(waiting: Bool = false, _ work: () throws(PostError) -> Void) throws(PostError) -> Bool {
     let folder = try attempt("cannot open \(layout.root)") { () throws(Errno) in
       try office.root.directory(layout.root)
     }
-    let isOurs = try attempt("cannot lock \(layout.root)") { () throws(Errno) in
+    let isLocked = try attempt("cannot lock \(layout.root)") { () throws(Errno) in
       guard waiting else { return try folder.tryLock() }
       try folder.lock()
       return true
     }
-    if isOurs { try work() }
+    if isLocked { try work() }
+    return isLocked
   }
 }
 
 /// The state of a file that should have a living sender.
 enum Abandonment {
-  case abandoned
+  case abandoned(inode: UInt64)
   case inHands
   case gone
   case noLetter(String)
+  /// Not ours to judge.
+  case unreadable(Errno)
 }
 
 extension Office {
-  /// A foreign program's file in tmp/ is debris after 36 hours, as Maildir says; ours at once.
+  /// A foreign program's file in tmp/ is debris after 36 hours, as Maildir says; ours at once. Seconds.
   static let foreignDebrisAge: Int64 = 36 * 3600
 
   /// Whether a file's writer is dead, as far as one can see without meeting it.
   func isAbandoned(_ path: Path) -> Abandonment {
     do throws(Errno) {
-      switch try root.status(path).kind {
+      let status = try root.status(path)
+      switch status.kind {
       case .regular: break
       case .directory: return .noLetter("is a directory, not a letter")
       case .symlink: return .noLetter("is a symlink, not a letter")
       default: return .noLetter("is not a regular file, so no letter")
       }
-      return try root.open(path, .read).isLocked(byte: sorterByte) ? .inHands : .abandoned
+      let isLocked = try root.open(path, .read).isLocked(byte: sorterByte)
+      return isLocked ? .inHands : .abandoned(inode: status.inode)
     } catch .noEntry {
       return .gone
     } catch {
-      return .inHands  // not ours to judge: it cannot even be opened
+      return .unreadable(error)
     }
   }
 
@@ -169,35 +207,57 @@ extension Office {
           // Our lock stays until the name is gone: its writer, if just born, fails to lock and starts again.
           if try file.tryLock(.shared, byte: sorterByte) { try root.remove(path) }
         } else {
-          let age = Clock.wall - (try root.status(path).modified)
-          if age > Office.foreignDebrisAge * 1_000_000_000 { try root.remove(path) }
+          let age = Clock.wall / 1_000_000_000 - (try root.status(path).modified)
+          if age > Office.foreignDebrisAge { try root.remove(path) }
         }
       } catch {}  // gone, or not ours to remove
     }
   }
 
   /// Which of these letters a mailbox has, in any state.
-  func known(_ ids: Set<LetterID>, in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
+  ///
+  /// An ID of ours names one letter in the world. Foreign programs may choose a name twice; their
+  /// letters are told apart by inode, as long as mailbox and topic are on one file system.
+  func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
+    var names = Set<LetterID>()
+    var inodes = [UInt64: LetterID]()
+    let here = try root.status(".").device
+    let there = try? root.status(mailbox.root / ".").device
+    for letter in letters {
+      if letter.id.isOurs || here != there {
+        names.insert(letter.id)
+      } else {
+        inodes[letter.inode] = letter.id
+      }
+    }
     var found = Set<LetterID>()
-    for place in Place.states {
+    // Letters move to and fro between these places while we look. Whatever moves into a place that was
+    // looked at already, comes from one that is looked at before it once more.
+    let back: [Place] = [.later, .cur, .failed]
+    for place in back + Place.states {
       do throws(Errno) {
-        try root.directory(mailbox[place]).forEachName { bytes in
-          let id = EntryName(Path(bytes)).id
-          if ids.contains(id) { found.insert(id) }
+        try root.directory(mailbox[place]).forEachEntry { name, inode in
+          let id = EntryName(Path(name)).id
+          if names.contains(id) { found.insert(id) } else if let id = inodes[inode] { found.insert(id) }
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }
     return found
   }
 
-  /// The names that come first, in order, whatever the size of the directory; no more than `limit`
-  /// are held in memory twice over.
-  package func firstNames(in folder: Path, limit: Int) throws(PostError) -> [Path] {
+  /// The names that come first, in order, whatever the size of the directory; no more than twice
+  /// `limit` are held in memory.
+  /// - Parameter isWanted: says which names count.
+  package func firstNames(
+    in folder: Path, limit: Int, where isWanted: (Path) -> Bool = { _ in true }
+  ) throws(PostError) -> [Path] {
     var names = [Path]()
     do throws(Errno) {
       try root.directory(folder).forEachName { bytes in
-        names.append(Path(bytes))
-        if names.count >= 2 * limit + 64 {
+        let name = Path(bytes)
+        guard isWanted(name) else { return }
+        names.append(name)
+        if names.count / 2 > limit + 32 {
           names.sort()
           names.removeSubrange(limit...)
         }

@@ -6,27 +6,35 @@ import Linux
 extension Office {
   /// Does the chores of the whole office: finishes what others left, puts due and dead letters back,
   /// removes what has been kept long enough, lays the ballast in.
+  /// - Throws: the first trouble, after everything else was done; further ones are told.
   public func sweep() throws(PostError) {
+    var troubles = [PostError]()
     for name in try topicNames() {
-      let topic = try topic(name)
-      try topic.tidy()
-      if let keep = try settings(ofTopic: name).keep {
-        let oldest = Clock.wall / 1_000_000_000 - keep.components.seconds
-        try prune(topic.layout.cur) { name, entry in
-          if let sent = entry.id.sent { return sent < oldest }
-          // A foreign name that tells no time: when its file was written.
-          let written = try? root.status(topic.layout.cur / name).modified
-          return (written ?? .max) / 1_000_000_000 < oldest
-        }
-      }
+      do throws(PostError) { try sweep(topic: name) } catch { troubles.append(error) }
     }
     for name in try mailboxNames() {
-      let mailbox = try mailbox(name)
-      try mailbox.refresh()
-      try mailbox.prune()
+      do throws(PostError) {
+        let mailbox = try mailbox(name)
+        try mailbox.refresh()
+        try mailbox.prune()
+      } catch { troubles.append(error) }
     }
     Ballast(self).lay()
+    for trouble in troubles.dropFirst() { warn(trouble.message) }
+    if let first = troubles.first { throw first }
   }
+
+  private func sweep(topic name: Name) throws(PostError) {
+    let topic = try topic(name)
+    try topic.tidy()
+    guard let keep = try settings(ofTopic: name).keep else { return }
+    let oldest = Clock.wall / 1_000_000_000 - keep.components.seconds
+    let cur = topic.layout.cur
+    try prune(cur) { name, entry in (entry.id.sent ?? written(cur / name)) < oldest }
+  }
+
+  /// When a file was last written, seconds since 1970: for foreign names that tell no time.
+  fileprivate func written(_ path: Path) -> Int64 { (try? root.status(path).modified) ?? .max }
 
   /// Removes entries of a directory.
   /// - Returns: their IDs.
@@ -42,7 +50,11 @@ extension Office {
         let entry = EntryName(name)
         if hasHadItsDay(name, entry) { old.append((name, entry.id)) }
       }
-      for (name, _) in old { do throws(Errno) { try directory.remove(name) } catch .noEntry {} }
+      for (name, _) in old {
+        do throws(Errno) { try directory.remove(name) } catch .noEntry {} catch .isDirectory {
+          warn("\(folder / name) is a directory, not a letter; left alone")
+        }
+      }
     } catch .noEntry {
       return []
     } catch {
@@ -57,11 +69,15 @@ extension Mailbox {
   public func prune() throws(PostError) {
     guard let keep = try settings().keepDone else { return }
     let oldest = Clock.wall / 1_000_000 - keep.milliseconds
-    let gone = try office.prune(layout[.done]) { _, entry in
-      (entry.doneAt ?? (entry.id.sent ?? 0) * 1000) < oldest
+    let gone = try office.prune(layout[.done]) { name, entry in
+      if let doneAt = entry.doneAt { return doneAt < oldest }
+      return (entry.id.sent ?? office.written(layout[.done] / name)) < oldest / 1000
     }
     for id in gone { try? office.root.remove(layout[.notes] / id.path) }
     let lastDay = UTC(seconds: oldest / 1000).date
-    try office.prune(layout[.log]) { name, _ in name.description < lastDay }
+    try office.prune(layout[.log]) { name, _ in
+      let day = name.description
+      return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay
+    }
   }
 }

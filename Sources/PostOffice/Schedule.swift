@@ -12,20 +12,33 @@ struct Schedule {
   private(set) var mustLook = true
   /// When they must be looked at again.
   private(set) var lookAt: Int64?
-  /// While the handler is broken: when it is tried again.
-  private(set) var pausedUntil: Int64?
-  private var brokenRounds = 0
-  private var handRounds = 0
   /// Letters wait in `later/`, or are in another's hands: there is more to come.
   private(set) var expectsMore = false
+  private var lastLook: Int64?
+  private var handRounds = 0
 
-  /// The first pause for a broken handler, and the longest.
+  /// Nothing is done for the mailbox until this time, because it or its handler was in trouble.
+  private var pause: (reason: Reason, until: Int64)?
+  private var pauses = 0
+
+  private enum Reason {
+    /// The handler cannot be run.
+    case handler
+    /// The mailbox itself could not be read or written.
+    case mailbox
+  }
+
+  /// The first pause, and the longest; each is twice the one before.
   static let firstPause: Int64 = 1_000_000_000
   static let longestPause: Int64 = 300_000_000_000
   /// How soon another's hands are looked at again, first and at the longest: when their owner dies,
   /// nothing tells us.
   static let firstRecheck: Int64 = 50_000_000
   static let longestRecheck: Int64 = 5_000_000_000
+  /// With letters always waiting, `later/` and `cur/` are still looked at this often.
+  static let lookInterval: Int64 = 5_000_000_000
+
+  // MARK: What happened
 
   /// Something may have arrived.
   mutating func hint() {
@@ -44,6 +57,7 @@ struct Schedule {
   ///   - held: whether others hold letters.
   ///   - putBack: whether letters came back into `new/`.
   mutating func looked(now: Int64, due: Int64?, leaseEnds: Int64?, held: Bool, putBack: Bool) {
+    lastLook = now
     mustLook = false
     mayHaveLetters = mayHaveLetters || putBack
     expectsMore = due != nil || held
@@ -71,35 +85,55 @@ struct Schedule {
 
   /// The handler cannot be run. It is tried again after a pause that grows each time.
   mutating func isBroken(now: Int64) {
-    if let until = pausedUntil, until > now { return }  // a second handler of the same round
-    pausedUntil = now + min(Schedule.firstPause << Int64(min(brokenRounds, 20)), Schedule.longestPause)
-    brokenRounds += 1
     mayHaveLetters = true
+    rest(.handler, now)
+  }
+
+  /// The mailbox cannot be read or written. It is tried again after a pause that grows each time.
+  mutating func isInTrouble(now: Int64) { rest(.mailbox, now) }
+
+  private mutating func rest(_ reason: Reason, _ now: Int64) {
+    if let pause, pause.until > now { return }  // a second handler of the same round
+    pause = (reason, now + min(Schedule.firstPause << Int64(min(pauses, 20)), Schedule.longestPause))
+    pauses += 1
   }
 
   /// The handler ran, or has been changed: whatever was broken is so no more.
   mutating func works() {
-    pausedUntil = nil
-    brokenRounds = 0
+    pause = nil
+    pauses = 0
   }
 
-  var isKnownBroken: Bool { pausedUntil != nil }
+  /// A round ended without trouble for the mailbox.
+  mutating func wasServed(now: Int64) {
+    if let pause, pause.reason == .mailbox, pause.until <= now { works() }
+  }
 
+  // MARK: What to do
+
+  var isKnownBroken: Bool { pause != nil }
+  /// The end of the pause that it is in, or was in last.
+  var pausedUntil: Int64? { pause?.until }
+
+  private func isPaused(_ now: Int64) -> Bool { pause.map { $0.until > now } == true }
+
+  /// Whether `later/` and `cur/` are to be looked at now.
   func mustLook(now: Int64) -> Bool {
-    (mustLook && !mayHaveLetters) || lookAt.map { $0 <= now } == true
+    if isPaused(now) { return false }
+    if let lookAt, lookAt <= now { return true }
+    return mustLook && (!mayHaveLetters || lastLook.map { now - $0 >= Schedule.lookInterval } ?? true)
   }
 
-  /// Whether a letter may be claimed now. A broken handler is tried with one letter at a time.
-  func mayStart(now: Int64) -> Bool {
-    guard mayHaveLetters, running < parallel else { return false }
-    guard let until = pausedUntil else { return true }
-    return until <= now && running == 0
-  }
+  /// Whether a letter may be claimed now. What was in trouble is tried with one letter at a time.
+  func mayStart(now: Int64) -> Bool { !isPaused(now) && couldStart }
+
+  private var couldStart: Bool { mayHaveLetters && running < parallel && (pause == nil || running == 0) }
 
   /// When something is to be done next, if nothing happens before.
   var wakeAt: Int64? {
-    let pause = mayHaveLetters && running == 0 ? pausedUntil : nil
-    return [lookAt, pause].compactMap { $0 }.min()
+    guard let pause else { return lookAt }
+    if couldStart || mustLook { return pause.until }
+    return lookAt.map { max($0, pause.until) }
   }
 
   /// Nothing runs, nothing waits, nothing is to come.

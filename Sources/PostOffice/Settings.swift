@@ -26,7 +26,7 @@ public struct Settings: Hashable, Sendable {
   public func delay(afterAttempt attempt: Int) -> Duration {
     var delay = retry.lowerBound
     var round = 1
-    while round < attempt, delay < retry.upperBound {
+    while round < attempt, delay != .zero, delay < retry.upperBound {
       delay = delay * 2
       round += 1
     }
@@ -111,44 +111,46 @@ private func durationRange(_ text: String) -> ClosedRange<Duration>? {
   return first...last
 }
 
-/// A settings file's text.
+/// A settings file's lines. It is read as bytes: in a Swift String, CR LF is one character.
 struct SettingsFile {
   /// The largest settings file that is read.
   static let limit = 64 << 10
 
   let path: Path
-  private(set) var lines: [String] = []
+  private(set) var lines: [[UInt8]] = []
 
-  init(path: Path, text: String) {
+  init(path: Path, bytes: [UInt8]) {
     self.path = path
-    lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-    if lines.last == "" { lines.removeLast() }
+    lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
+      Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
+    }
+    if lines.last == [] { lines.removeLast() }
   }
 
   /// Puts the values in force.
   /// - Throws: bad settings, naming file and line.
   func apply(to settings: inout Settings, scope: Setting.Scope) throws(PostError) {
     for (index, line) in lines.enumerated() {
-      guard let (name, value) = SettingsFile.field(line) else {
+      let place = "\(path), line \(index + 1)"
+      guard let field = SettingsFile.field(line) else {
         if SettingsFile.isBlank(line) { continue }
-        throw PostError(.badSettings, "\(path), line \(index + 1): not of the form 'Name: value'")
+        throw PostError(.badSettings, "\(place): not of the form 'Name: value'")
       }
-      guard let setting = Setting.named(name), setting.scopes.contains(scope) else {
+      guard let setting = Setting.named(field.name), setting.scopes.contains(scope) else {
         let known = Setting.all.filter { $0.scopes.contains(scope) }.map(\.name).joined(separator: ", ")
-        throw PostError(
-          .badSettings, "\(path), line \(index + 1): unknown name '\(name)'; known are \(known)")
+        throw PostError(.badSettings, "\(place): unknown name '\(visible(field.name))'; known are \(known)")
       }
-      guard setting.apply(value, &settings) != nil else {
+      guard setting.apply(field.value, &settings) != nil else {
         throw PostError(
           .badSettings,
-          "\(path), line \(index + 1): '\(value)' is no value for \(setting.name); use \(setting.expects)")
+          "\(place): '\(visible(field.value))' is no value for \(setting.name); use \(setting.expects)")
       }
     }
   }
 
   /// Gives a name a new value where it stands, or adds it at the end; comments and order stay.
   mutating func set(_ name: String, to value: String) {
-    let line = "\(name): \(value)"
+    let line = Array("\(name): \(value)".utf8)
     let places = lines.indices.filter {
       SettingsFile.field(lines[$0])?.name.lowercased() == name.lowercased()
     }
@@ -156,19 +158,16 @@ struct SettingsFile {
     lines[last] = line
   }
 
-  var text: String { lines.map { $0 + "\n" }.joined() }
+  var bytes: [UInt8] { lines.flatMap { $0 + [UInt8(ascii: "\n")] } }
 
-  private static func isBlank(_ line: String) -> Bool {
-    line.allSatisfy(\.isWhitespace) || line.drop(while: \.isWhitespace).first == "#"
+  private static func isBlank(_ line: [UInt8]) -> Bool {
+    let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+    return first == nil || first == UInt8(ascii: "#")
   }
 
-  private static func field(_ line: String) -> (name: String, value: String)? {
-    guard !isBlank(line), let colon = line.firstIndex(of: ":") else { return nil }
-    let name = line[..<colon]
-    guard !name.isEmpty, !name.contains(where: \.isWhitespace) else { return nil }
-    var value = line[line.index(after: colon)...].drop(while: \.isWhitespace)
-    while value.last?.isWhitespace == true { value = value.dropLast() }
-    return (String(name), String(value))
+  private static func field(_ line: [UInt8]) -> Headers.Field? {
+    if isBlank(line) { return nil }
+    return line.withUnsafeBytes { Headers.Field(line: $0[...]) }
   }
 }
 
@@ -193,34 +192,31 @@ extension Office {
   package func change(_ changes: [(name: String, value: String)], of mailbox: Name) throws(PostError) {
     guard !changes.isEmpty else { return }
     let layout = MailboxLayout(mailbox)
-    var file = try settingsFile(layout.settings) ?? SettingsFile(path: layout.settings, text: "")
+    var file = try settingsFile(layout.settings) ?? SettingsFile(path: layout.settings, bytes: [])
     for (name, value) in changes { file.set(name, to: value) }
     var checked = Settings()
     try file.apply(to: &checked, scope: .mailbox)
-    let draft = layout[.tmp] / ids.next(now: Clock.wall).path
     try attempt("cannot write \(layout.settings)") { () throws(Errno) in
-      do throws(Errno) {
-        let written = try root.open(draft, .create(permissions: 0o666))
-        try written.write(file.text)
-        try written.sync()
-        try root.replace(layout.settings, with: draft)
-        try root.directory(layout.root).sync()
-      } catch {
-        try? root.remove(draft)
-        throw error
-      }
+      try replace(layout.settings, with: String(decoding: file.bytes, as: UTF8.self), through: layout[.tmp])
     }
   }
 
   private func settingsFile(_ path: Path) throws(PostError) -> SettingsFile? {
+    let bytes: [UInt8]
     do throws(Errno) {
-      let bytes = try root.open(path, .readFollowing).readAll(limit: SettingsFile.limit)
-      guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalid }
-      return SettingsFile(path: path, text: text)
+      let file = try root.open(path, .readSettings)
+      guard try file.status().kind == .regular else { throw .invalid }
+      bytes = try file.readAll(limit: SettingsFile.limit + 1)
     } catch .noEntry {
       return nil
+    } catch .invalid {
+      throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
     } catch {
       throw PostError(.badSettings, PostError(error, "cannot read \(path)").message)
     }
+    guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
+      throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")
+    }
+    return SettingsFile(path: path, bytes: bytes)
   }
 }

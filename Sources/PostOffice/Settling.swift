@@ -95,25 +95,31 @@ extension Mailbox {
   /// Makes the settlements so far durable in the places they went to. Until then a power cut may give
   /// letters back that were done.
   package func syncSettled() throws(PostError) {
-    try attempt("cannot make \(layout[.done]) durable") { () throws(Errno) in
-      try office.root.directory(layout[.done]).sync()
+    for place in unsynced {
+      try attempt("cannot make \(layout[place]) durable") { () throws(Errno) in
+        try office.root.directory(layout[place]).sync()
+      }
     }
+    unsynced = []
+  }
+
+  /// The same, for callers whose work is done: trouble is told.
+  package func syncOrWarn() {
+    do throws(PostError) { try syncSettled() } catch { office.warn(error.message) }
   }
 
   fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
     do throws(Errno) {
       do throws(Errno) {
-        try move(entry, from: .cur, to: place, as: name)
+        try settleIn(entry, from: .cur, to: place, as: name)
       } catch .noEntry {
         // A mail reader may have put its flags behind the name.
         let id = name.id
         let moved = (try? find(id.path, in: [.cur])) ?? []
         guard let other = moved.first(where: { EntryName($0.name).id == id })?.name else { throw .noEntry }
-        try move(other, from: .cur, to: place, as: name)
+        try settleIn(other, from: .cur, to: place, as: name)
       }
-    } catch .exists {
-      // It ended so before (it was replayed, or handled twice after a crash): one record is enough.
-      try? office.root.remove(layout[.cur] / entry)
+      unsynced.insert(place)
     } catch {
       throw PostError(
         error,
@@ -151,11 +157,10 @@ extension Mailbox {
   package func retry(_ entry: Path, from place: Place) throws(PostError) {
     let id = EntryName(entry).id
     do throws(Errno) {
-      try move(entry, from: place, to: .new, as: EntryName(id))
+      try settleIn(entry, from: place, to: .new, as: EntryName(id))
+      unsynced.insert(.new)
     } catch .noEntry {
       return
-    } catch .exists {
-      try? office.root.remove(layout[place] / entry)  // it waits already
     } catch {
       throw PostError(error, "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])")
     }

@@ -27,14 +27,12 @@ extension Office {
     try self.topic(topic).drop(mailbox)
   }
 
-  /// The topics that a mailbox is subscribed to, in order.
+  /// The topics that a mailbox is subscribed to, in order. Topics that are not for us to see are left out.
   public func topics(of mailbox: Name) throws(PostError) -> [Topic] {
     var found = [Topic]()
-    for name in try topicNames() {
-      let isSubscribed = try attempt("cannot look into topic \(name)") { () throws(Errno) in
-        try root.exists(TopicLayout(name).subscriber(mailbox))
-      }
-      if isSubscribed { found.append(try topic(name)) }
+    for name in try names(in: Layout.topics) {
+      guard (try? root.exists(TopicLayout(name).subscriber(mailbox))) == true else { continue }
+      if let topic = try? topic(name) { found.append(topic) }
     }
     return found
   }
@@ -53,10 +51,7 @@ extension Topic {
       let link = layout.subscriber(mailbox)
       let folder = try office.root.directory(layout.subscribers)
       if try office.root.exists(link) { return }  // what an earlier subscriber left undone is finished below
-      guard let mark = try makeMark(mailbox, backlog) else {
-        try office.root.makeSymlink(link, to: TopicLayout.subscriberTarget(mailbox))
-        return try folder.sync()
-      }
+      let mark = try makeMark(mailbox, backlog)
       try folder.sync()  // the mark before the symlink, or a power cut could forget that letters are due
       do throws(Errno) {
         try office.root.makeSymlink(link, to: TopicLayout.subscriberTarget(mailbox))
@@ -64,18 +59,19 @@ extension Topic {
       try folder.sync()
       _ = consume mark  // its lock kept others away until the symlink was there
     }
-    try withLock(waiting: true) { () throws(PostError) in try finishMarked() }
+    _ = try withLock(waiting: true) { () throws(PostError) in try finishSubscription(mailbox) }
   }
 
-  /// - Returns: the mark, locked; nil if no old letters are wanted.
-  private func makeMark(_ mailbox: Name, _ backlog: Backlog) throws(Errno) -> File? {
+  /// Makes the mark, locked; removes one of a subscriber that died before its symlink was there: it
+  /// has subscribed nobody.
+  private func makeMark(_ mailbox: Name, _ backlog: Backlog) throws(Errno) -> File {
     let now = Clock.wall / 1_000_000_000
-    let since: Int64
-    switch backlog {
-    case .now: return nil
-    case .start: since = 0
-    case .since(let age): since = now - age.components.seconds
-    }
+    let since: Int64 =
+      switch backlog {
+      case .now: .max
+      case .start: 0
+      case .since(let age): now - age.components.seconds
+      }
     while true {
       let path = layout.backlogMark(mailbox)
       do throws(Errno) {
@@ -85,20 +81,21 @@ extension Topic {
         try mark.sync()
         return mark
       } catch .exists {
-        // A subscriber that died before its symlink was there has subscribed nobody.
         let old = try office.root.open(path, .read)
         if try old.tryLock(.shared, byte: sorterByte) { try? office.root.remove(path) } else { throw .again }
       }
     }
   }
 
-  /// Links the backlog for every marked subscriber whose own process is gone (or is this one).
-  func finishSubscriptions() throws(PostError) {
-    try withLock { () throws(PostError) in try finishMarked() }
-  }
-
-  private func finishMarked() throws(PostError) {
-    for mailbox in try roll().unfinished { try finishSubscription(mailbox) }
+  /// Links the backlog for every marked subscriber whose own process is gone. One that is in trouble
+  /// is told of, and keeps its mark.
+  /// - Returns: false if another process is at it.
+  func finishSubscriptions() throws(PostError) -> Bool {
+    try withLock { () throws(PostError) in
+      for mailbox in try roll().unfinished {
+        do throws(PostError) { try finishSubscription(mailbox) } catch { office.warn(error.message) }
+      }
+    }
   }
 
   private func finishSubscription(_ mailbox: Name) throws(PostError) {
@@ -110,7 +107,9 @@ extension Topic {
       if try office.root.exists(layout.subscriber(mailbox)) {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
         let since = text.hasPrefix("Since: ") ? Int64(text.dropFirst(7).filter(\.isNumber)) : nil
-        guard try linkBacklog(mailbox, since: since ?? 0) else { return }
+        if since != .max {
+          guard try linkBacklog(mailbox, since: since ?? 0) else { return }
+        }
       }
       try office.root.remove(path)
     }
@@ -130,24 +129,31 @@ extension Topic {
         _ = try waitReadable([], atMost: 2_000_000)
       }
     }
-    let sorted = try office.root.directory(layout.cur).names()
-    let kept = sorted.filter { (EntryName($0).id.sent ?? since) >= since }
-    let target = MailboxLayout(mailbox)
-    let known = try office.known(Set(kept.map { EntryName($0).id }), in: target)
-    let delivery = Delivery(self)
-    for name in kept {
+    var letters = [Orphan]()
+    for name in try office.root.directory(layout.cur).names() {
       let id = EntryName(name).id
-      if known.contains(id) { continue }
+      guard id.sent ?? since >= since else { continue }
       do throws(Errno) {
-        let file = try office.root.open(layout.cur / name, .read)
-        _ = try delivery.place(layout.cur / name, id, file: file, into: target)
-      } catch .noEntry {} catch .loop {}  // pruned meanwhile; no letter
+        let status = try office.root.status(layout.cur / name)
+        if status.kind == .regular { letters.append(Orphan(name: name, id: id, inode: status.inode)) }
+      } catch .noEntry {}  // pruned meanwhile
     }
-    try office.root.directory(target[.new]).sync()
+    let target = MailboxLayout(mailbox)
+    let inbox = try office.root.directory(target[.new])
+    let known = try office.known(letters, in: target)
+    let delivery = Delivery(self)
+    for letter in letters where !known.contains(letter.id) {
+      let source = layout.cur / letter.name
+      let file: File
+      do throws(Errno) { file = try office.root.open(source, .read) } catch .noEntry { continue }
+      _ = try delivery.place(source, letter.id, file: file, into: target)
+    }
+    try inbox.sync()
     return true
   }
 
   fileprivate func drop(_ mailbox: Name) throws(PostError) {
+    do throws(PostError) { try deliverHeld(to: mailbox) } catch {}  // what it can still take
     do throws(Errno) {
       try? office.root.remove(layout.backlogMark(mailbox))
       try office.root.remove(layout.subscriber(mailbox))
@@ -157,5 +163,13 @@ extension Topic {
     } catch {
       throw PostError(error, "cannot unsubscribe \(mailbox) from \(name)")
     }
+    if (try? office.root.exists(MailboxLayout(mailbox).root)) == false { dropHeld(for: mailbox) }
+  }
+
+  /// What is held for a mailbox that is gone for good waits for nobody. The topic still keeps it.
+  private func dropHeld(for mailbox: Name) {
+    let held = layout.held(for: mailbox)
+    for name in (try? office.root.directory(held).names()) ?? [] { try? office.root.remove(held / name) }
+    try? office.root.removeDirectory(held)
   }
 }

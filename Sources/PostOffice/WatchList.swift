@@ -12,6 +12,8 @@ struct WatchList: ~Copyable {
     case mailboxes
     /// The office's settings may have changed.
     case office
+    /// A directory of a topic appeared.
+    case topic(Name)
     /// A letter is being accepted, or was delivered by a foreign program.
     case accepted(Name)
     /// A letter arrived in a mailbox.
@@ -44,6 +46,7 @@ struct WatchList: ~Copyable {
     case .topics: (path, mask) = (Layout.topics, [.arrived, .left])
     case .mailboxes: (path, mask) = (Layout.mailboxes, [.arrived, .left])
     case .office: (path, mask) = (".", [.arrived, .left, .written, .selfGone])
+    case .topic(let name): (path, mask) = (TopicLayout(name).root, [.arrived])
     case .accepted(let name): (path, mask) = (TopicLayout(name).new, [.arrived, .selfGone])
     case .arrived(let name): (path, mask) = (MailboxLayout(name)[.new], [.arrived, .selfGone])
     case .mailbox(let name):
@@ -54,9 +57,11 @@ struct WatchList: ~Copyable {
       if let old = watches[target], old != watch { targets[old] = nil }
       targets[watch] = target
       watches[target] = watch
-    } catch .noEntry {} catch .notDirectory {} catch {
+    } catch .noSpace {
+      isBlind = true  // fs.inotify.max_user_watches
+    } catch .noMemory {
       isBlind = true
-    }
+    } catch {}  // not there, or not for us to see
   }
 
   mutating func remove(_ target: Target) {

@@ -11,8 +11,8 @@ public final class Watcher {
   public typealias Closure = (Claim) -> Verdict
 
   let office: Office
-  private let only: [Name]?
-  private let closure: Closure?
+  let only: [Name]?
+  let closure: Closure?
   /// Stop when nothing is left to do.
   public var untilEmpty = false
   /// Takes a line for people about each event.
@@ -20,17 +20,28 @@ public final class Watcher {
   /// Takes what handlers wrote on standard error, with the mailbox it belongs to.
   public var relay: (Name, [UInt8]) -> Void = { _, _ in }
 
-  private var watches: WatchList
-  private var desks: [Name: Desk] = [:]
-  private var topics: [Name: TopicDesk] = [:]
-  private var handlers: [Handler] = []
-  private var unsynced: Set<Name> = []
+  var watches: WatchList
+  var desks: [Name: Desk] = [:]
+  var topics: [Name: TopicDesk] = [:]
+  private var jobs: [Job] = []
+  private var unsynced: [Desk] = []
   private var lastSync: Int64 = 0
-  private var nextSweep: Int64 = 0
+  private var nextSweep: Int64?
   private var stopping: Int64?
+  /// Mailboxes that are not served, because of their settings.
+  var hasUnserved = false
 
-  /// The most handlers at once, over all mailboxes.
+  /// A handler at work, and the desk that it works for, even if that is served no longer.
+  private struct Job {
+    let handler: Handler
+    let desk: Desk
+  }
+
+  /// The most handlers at once, over all mailboxes. The second half of them is for mailboxes that
+  /// have none at work.
   static let handlerLimit = 256
+  /// The most letters that one mailbox gets in one round.
+  static let burst = 16
   /// Old letters are removed this often. Nanoseconds, as everything here.
   static let sweepInterval: Int64 = 3_600_000_000_000
   /// Settled letters are durable after this time at the latest.
@@ -41,11 +52,13 @@ public final class Watcher {
   static let stopGrace: Int64 = 10_000_000_000
   /// A sender gets so long to sort its letter before anybody asks whether it is dead.
   static let sortingGrace: Int64 = 20_000_000
+  /// A deadline that is over although all was done that could be done is looked at again after this.
+  static let spinGuard: Int64 = 100_000_000
 
   /// - Parameters:
   ///   - mailboxes: the mailboxes to serve; nil: all that have a handler, also those still to come.
   ///   - closure: handles the letters; nil: the handler of each mailbox's settings.
-  /// - Throws: not found, for a mailbox that does not exist; bad settings.
+  /// - Throws: not found, for a mailbox that does not exist; bad settings, if none can be served.
   public init(_ office: Office, mailboxes: [Name]? = nil, handler closure: Closure? = nil) throws(PostError) {
     self.office = office
     only = mailboxes
@@ -71,263 +84,205 @@ public final class Watcher {
   /// Asks the watcher to stop: no new letters; handlers at work may finish for ten seconds, then they
   /// are ended and their letters given back. Asked again, it does not wait.
   public func stop() {
-    if let deadline = stopping {
-      if deadline > Clock.monotonic { stopping = Clock.monotonic }
-    } else {
-      stopping = Clock.monotonic + Watcher.stopGrace
-    }
+    let now = Clock.monotonic
+    stopping = stopping.map { min($0, now) } ?? now + Watcher.stopGrace
   }
 
   /// Serves the mailboxes until stopped or, `untilEmpty`, until nothing is left.
-  /// - Parameter signals: readable when the caller should look for signals; then `onSignal` is called.
-  /// - Throws: bad settings, when the letters of a mailbox wait for a broken handler (`untilEmpty`).
+  /// - Throws: bad settings, when the letters of a mailbox wait for a broken handler (`untilEmpty`);
+  ///   not found, when the spool is gone.
   public func run() throws(PostError) { try run(signals: -1) {} }
 
+  /// - Parameter signals: readable when the caller should look for signals; then `onSignal` is called.
   package func run(signals: Int32, onSignal: () -> Void) throws(PostError) {
     discover()
     while true {
       let now = Clock.monotonic
-      if stopping == nil { work(now) }
-      if let deadline = stopping, deadline <= now { for handler in handlers { handler.stop(now: now) } }
-      sync(now)
-      if handlers.isEmpty, stopping != nil || (untilEmpty && isIdle) { break }
-      try wait(signals, onSignal, wakeAt(now))
+      let hasMore = stopping == nil && work(now)
+      if let deadline = stopping, deadline <= now { for job in jobs { job.handler.stop(now: now) } }
+      if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { sync() }
+      if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) { break }
+      try wait(signals, onSignal, hasMore ? now : wakeAt())
     }
-    syncNow()
-    let broken = desks.values.filter { $0.schedule.isKnownBroken }.map(\.name).sorted()
-    if untilEmpty, stopping == nil, let name = broken.first {
-      throw PostError(.badSettings, "letters of mailbox \(name) wait, for the reason given above")
+    sync()
+    guard untilEmpty, stopping == nil else { return }
+    let broken = desks.values.filter { $0.schedule.isKnownBroken }.map(\.name).min()
+    if let broken {
+      throw PostError(.badSettings, "letters of mailbox \(broken) wait, for the reason given above")
+    }
+    if hasUnserved {
+      throw PostError(.badSettings, "not every mailbox was served, for the reason given above")
     }
   }
 
   // MARK: One round
 
-  private func work(_ now: Int64) {
-    if nextSweep <= now {
-      if nextSweep > 0 { report { () throws(PostError) in try office.sweep() } }
-      nextSweep = now + Watcher.sweepInterval
+  /// - Returns: whether there is more that could be done at once.
+  private func work(_ now: Int64) -> Bool {
+    if let due = nextSweep, due <= now {
+      do throws(PostError) { try office.sweep() } catch { office.warn(error.message) }
+      for desk in desks.values { desk.mailbox.forgetUnreadable() }
     }
-    for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true {
-      report { () throws(PostError) in try topic.check(now) }
-    }
-    for desk in desks.values {
-      do throws(PostError) { try serve(desk, now) } catch {
+    if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
+    for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
+    var hasMore = false
+    for desk in desks.values where desk.isServed {
+      do throws(PostError) {
+        if try serve(desk) { hasMore = true }
+      } catch {
         // One mailbox in trouble must not hold up the others.
         office.warn("mailbox \(desk.name): \(error.message)")
-        desk.schedule.isBroken(now: now)
+        desk.schedule.isInTrouble(now: Clock.monotonic)
       }
     }
+    return hasMore
   }
 
-  private func serve(_ desk: Desk, _ now: Int64) throws(PostError) {
-    if desk.schedule.mustLook(now: now) { try desk.look(now) }
-    while handlers.count < Watcher.handlerLimit, desk.schedule.mayStart(now: Clock.monotonic) {
+  private func serve(_ desk: Desk) throws(PostError) -> Bool {
+    var started = 0
+    while stopping == nil {
+      let now = Clock.monotonic
+      if desk.schedule.mustLook(now: now) { try desk.look(now) }
+      guard desk.schedule.mayStart(now: now), hasRoom(for: desk) else { break }
+      if started == Watcher.burst { return true }
       do throws(PostError) {
         if let claim = try desk.mailbox.claim() {
+          started += 1
           try start(claim, desk)
         } else {
           desk.schedule.foundNothing()
         }
-      } catch  where error.kind == .badData {
-        desk.schedule.foundNothing()  // set aside, and told; nothing good is left
+      } catch where error.kind == .badData {
+        office.warn(error.message)
+        desk.schedule.foundNothing()  // set aside; nothing good is left
       }
-      if desk.schedule.mustLook(now: now) { try desk.look(now) }
     }
+    desk.schedule.wasServed(now: Clock.monotonic)
+    return false
+  }
+
+  private func hasRoom(for desk: Desk) -> Bool {
+    jobs.count < Watcher.handlerLimit / 2 || (jobs.count < Watcher.handlerLimit && desk.schedule.running == 0)
   }
 
   private func start(_ claim: Claim, _ desk: Desk) throws(PostError) {
-    let settings = desk.settings
-    desk.schedule.started()
-    desk.holding.insert(claim.letter.id)
-    if let closure {
-      return try settle(claim, closure(claim), settings, desk)
-    }
+    desk.take(claim.letter.id)
+    if let closure { return try end(claim, closure(claim), desk) }
     do throws(Errno) {
       let folder = office.path / desk.mailbox.layout.root
-      handlers.append(
-        try Handler(
-          .shell(settings.handler ?? ""), on: claim, settings, folder: folder, capturesErrors: true))
+      let command = HandlerCommand.shell(desk.settings.handler ?? "")
+      let handler = try Handler(command, on: claim, desk.settings, folder: folder, isUnattended: true)
+      jobs.append(Job(handler: handler, desk: desk))
     } catch {
-      try settle(claim, .broken("cannot be started: \(error)"), settings, desk)
+      try end(claim, .broken("cannot be started: \(error)"), desk)
     }
   }
 
-  private func finish(_ handler: Handler) throws(PostError) {
-    guard let desk = desks[handler.claim.mailbox.name] else { return }
-    let end = try attempt("cannot reap a handler of mailbox \(desk.name)") { () throws(Errno) in
+  /// Ends a claim for which no handler runs.
+  private func end(_ claim: Claim, _ verdict: Verdict, _ desk: Desk) throws(PostError) {
+    var due: Int64?
+    defer { desk.giveUp(claim.letter.id, due: due) }
+    due = try settle(claim, verdict, desk.settings, desk, [])
+  }
+
+  /// Ends a handler's work. Whatever goes wrong, the desk no longer counts it.
+  private func finish(_ job: Job) throws(PostError) {
+    let (handler, desk) = (job.handler, job.desk)
+    var due: Int64?
+    defer {
+      desk.giveUp(handler.claim.letter.id, due: due)
+      if !desk.isServed, desk.schedule.running == 0, desks[desk.name] === desk { desks[desk.name] = nil }
+    }
+    let end = try attempt("cannot tell how a handler of mailbox \(desk.name) ended") { () throws(Errno) in
       try handler.finish()
     }
     if !end.words.isEmpty { relay(desk.name, end.words) }
     if let verdict = end.verdict {
-      try settle(handler.claim, verdict, handler.settings, desk, words: end.words)
+      due = try settle(handler.claim, verdict, handler.settings, desk, end.words)
     } else {
-      desk.schedule.ended(due: nil)
-      desk.holding.remove(handler.claim.letter.id)
       try handler.claim.release()
       tell("\(desk.name): letter \(handler.claim.letter.id) given back")
     }
   }
 
+  /// - Returns: when the letter is to be tried again, if it is.
   private func settle(
-    _ claim: Claim, _ verdict: Verdict, _ settings: Settings, _ desk: Desk, words: [UInt8] = []
-  ) throws(PostError) {
+    _ claim: Claim, _ verdict: Verdict, _ settings: Settings, _ desk: Desk, _ words: [UInt8]
+  ) throws(PostError) -> Int64? {
     let id = claim.letter.id
-    desk.holding.remove(id)
-    var due: Int64?
-    defer { desk.schedule.ended(due: due) }
     let settlement = try claim.settle(verdict, settings: settings, words: words)
     if case .broken(let reason) = verdict {
       desk.markBroken(reason, now: Clock.monotonic)
-      return
+      return nil
     }
     desk.markWorking()
-    unsynced.insert(desk.name)
+    if !unsynced.contains(where: { $0 === desk }) { unsynced.append(desk) }
     let attempt = "attempt \(claim.attempt) of \(settings.tries)"
     switch settlement {
     case .done: tell("\(desk.name): letter \(id) done")
     case .failed: office.warn("mailbox \(desk.name): letter \(id) failed, \(attempt): \(verdict.reason)")
     case .later(let time):
-      due = desk.monotonic(time)
       office.warn("mailbox \(desk.name): letter \(id) will be tried again, \(attempt): \(verdict.reason)")
+      return desk.monotonic(time)
     case .released: break
     }
+    return nil
   }
 
   // MARK: Waiting
 
-  private func wakeAt(_ now: Int64) -> Int64? {
-    var times = handlers.compactMap(\.deadline)
+  private func wakeAt() -> Int64? {
+    let now = Clock.monotonic
+    var times = jobs.compactMap(\.handler.deadline)
+    if !jobs.isEmpty { times.append(now + Handler.trimInterval) }
     if !unsynced.isEmpty { times.append(lastSync + Watcher.syncInterval) }
-    if let stopping, stopping > now { times.append(stopping) }
-    if stopping == nil {
-      times += desks.values.compactMap(\.schedule.wakeAt) + topics.values.compactMap(\.checkAt) + [nextSweep]
+    if let stopping {
+      if stopping > now { times.append(stopping) }
+    } else {
+      times += desks.values.filter(\.isServed).compactMap(\.schedule.wakeAt)
+      times += topics.values.compactMap(\.checkAt)
+      if let nextSweep { times.append(nextSweep) }
       if watches.isBlind { times.append(now + Watcher.scanInterval) }
     }
-    return times.min()
+    return times.min().map { $0 <= now ? now + Watcher.spinGuard : $0 }
   }
 
   private func wait(_ signals: Int32, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
-    let descriptors = [signals, watches.descriptor] + handlers.map(\.descriptor)
+    let descriptors = [signals, watches.descriptor] + jobs.map(\.handler.descriptor)
     let ready = try attempt("cannot wait") { () throws(Errno) in
       try waitReadable(descriptors, atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
     }
     if ready[0] { onSignal() }
     if ready[1] { try takeHints() } else if watches.isBlind, !ready.contains(true) { hintAll() }
     let now = Clock.monotonic
-    let hasEnded = zip(handlers, ready.dropFirst(2))
-    let ended = hasEnded.filter(\.1).map(\.0)
-    handlers = hasEnded.filter { !$0.1 }.map(\.0)
-    for handler in ended {
-      do throws(PostError) { try finish(handler) } catch {
-        // Its letter will be taken back from us as from a dead holder. Not at once: the disk may be full.
+    let atWork = zip(jobs, ready.dropFirst(2))
+    jobs = atWork.filter { !$0.1 }.map(\.0)
+    for (job, hasEnded) in atWork where hasEnded {
+      do throws(PostError) { try finish(job) } catch {
+        // The letter will be taken back as from a dead holder, after a pause: the disk may be full.
         office.warn(error.message)
-        desks[handler.claim.mailbox.name]?.schedule.isBroken(now: now)
-        desks[handler.claim.mailbox.name]?.schedule.hint()
+        job.desk.schedule.isInTrouble(now: now)
+        job.desk.schedule.hint()
       }
     }
-    for handler in handlers { handler.actOnDeadline(now: now) }
+    for job in jobs { job.handler.tend(now: now) }
   }
-
-  private func takeHints() throws(PostError) {
-    guard let hints = try watches.hints() else { return hintAll() }
-    let now = Clock.monotonic
-    var mustDiscover = false
-    var changed = Set<Name>()
-    for hint in hints {
-      switch hint.target {
-      case .topics: mustDiscover = true
-      case .mailboxes: if let name = Name(bytes: hint.name.bytes) { changed.insert(name) }
-      case .office: if hint.name == Layout.settings || hint.name.isEmpty { mustDiscover = true }
-      case .accepted(let name):
-        if hint.name.isEmpty { mustDiscover = true }
-        topics[name]?.hint(now)
-      case .arrived(let name):
-        if hint.name.isEmpty { mustDiscover = true }
-        desks[name]?.schedule.hint()
-      case .mailbox(let name): if hint.name != MailboxLayout(name).broken.name { changed.insert(name) }
-      }
-    }
-    if mustDiscover { return discover() }
-    for name in changed { open(name) }
-  }
-
-  private func hintAll() {
-    discover()
-    for desk in desks.values { desk.schedule.hint() }
-    for topic in topics.values { topic.hint(Clock.monotonic) }
-  }
-
-  // MARK: Who is served
-
-  /// Looks which topics and mailboxes there are, and reads settings anew.
-  package func discover() {
-    for target in [WatchList.Target.office, .topics, .mailboxes] { watches.add(target) }
-    report { () throws(PostError) in
-      let names = Set(try office.topicNames())
-      for name in topics.keys where !names.contains(name) { topics[name] = nil }
-      for name in names {
-        watches.add(.accepted(name))
-        if topics[name] == nil { topics[name] = TopicDesk(name, office) }
-      }
-      let mailboxes = try office.mailboxNames()
-      for name in Set(desks.keys).subtracting(mailboxes) { close(name) }
-      for name in mailboxes { open(name) }
-    }
-  }
-
-  /// Begins to serve a mailbox, or takes up its changed settings.
-  private func open(_ name: Name) {
-    guard only?.contains(name) ?? true else { return }
-    watches.add(.mailbox(name))
-    do throws(PostError) {
-      let settings = try office.settings(of: name)
-      guard settings.handler != nil || closure != nil else { return close(name) }
-      watches.add(.arrived(name))
-      if let desk = desks[name], desk.isSame { return desk.change(settings) }
-      desks[name] = Desk(try office.mailbox(name), settings)
-    } catch  where error.kind == .notFound {
-      close(name)  // not yet complete, or just removed; its directory tells when that changes
-    } catch {
-      office.warn(
-        error.message + (desks[name] == nil ? "; mailbox \(name) is not served" : "; the old settings stay"))
-    }
-  }
-
-  private func close(_ name: Name) {
-    watches.remove(.arrived(name))
-    // Handlers at work on its letters still need the desk.
-    if handlers.contains(where: { $0.claim.mailbox.name == name }) {
-      desks[name]?.retire()
-    } else {
-      desks[name] = nil
-    }
-  }
-
-  // MARK: Bookkeeping
 
   private var isIdle: Bool {
-    desks.values.allSatisfy { $0.schedule.isIdle || ($0.schedule.isKnownBroken && $0.schedule.running == 0) }
+    desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.isServed }
       && topics.values.allSatisfy { $0.checkAt == nil }
   }
 
-  private func sync(_ now: Int64) {
-    if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { syncNow() }
-  }
-
-  private func syncNow() {
+  private func sync() {
     lastSync = Clock.monotonic
-    let names = unsynced
+    let desks = unsynced
     unsynced = []
-    report { () throws(PostError) in
-      if names.count > Delivery.directorySyncs {
+    do throws(PostError) {
+      if desks.count > Delivery.directorySyncs {
         try attempt("cannot sync \(office.path)") { () throws(Errno) in try office.root.syncFileSystem() }
       } else {
-        for name in names { try desks[name]?.mailbox.syncSettled() }
+        for desk in desks { try desk.mailbox.syncSettled() }
       }
-    }
-  }
-
-  private func report(_ work: () throws(PostError) -> Void) {
-    do throws(PostError) { try work() } catch { office.warn(error.message) }
+    } catch { office.warn(error.message) }
   }
 }

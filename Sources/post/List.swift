@@ -42,7 +42,10 @@ enum List: Verb {
       let mailbox = try office.mailbox(name)
       for place in Place.states {
         for entry in try mailbox.entries(in: place) {
-          try show(place.rawValue, EntryName(entry), try? mailbox.open(entry, in: place), call)
+          let name = EntryName(entry)
+          // What a mail reader moved to cur/ is in nobody's hands.
+          let word = place == .cur && name.attempt == nil ? "foreign" : place.rawValue
+          try show(word, name, try? mailbox.open(entry, in: place), call)
         }
       }
     }

@@ -75,7 +75,9 @@ enum Program {
 
   private static func parse(_ arguments: [Bytes], _ grammar: Grammar) throws(PostError) -> Parsed {
     do throws(UsageError) { return try grammar.parse(arguments) } catch {
-      throw PostError(.usage, error.message)
+      let own = "post: "
+      throw PostError(
+        .usage, error.message.hasPrefix(own) ? String(error.message.dropFirst(own.count)) : error.message)
     }
   }
 

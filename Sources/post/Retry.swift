@@ -16,6 +16,7 @@ enum Retry: Verb {
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let mailbox = try call.office().mailbox(try call.name(as: "mailbox"))
+    defer { mailbox.syncOrWarn() }
     if call.invocation.operands.dropFirst().first == Array("ALL".utf8) {
       for entry in try mailbox.entries(in: .failed) { try mailbox.retry(entry, from: .failed) }
       return 0

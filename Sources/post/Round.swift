@@ -23,9 +23,9 @@ struct Round {
 
   /// Claims letters and gives each to `take`, which settles it and says whether to go on.
   /// - Returns: 0 if there was one, else 1.
-  /// - Throws: bad data, if all there was to read was corrupt.
+  /// - Throws: if none could be read, what was wrong with those that waited.
   func run(
-    lease: Duration? = nil, _ take: (Claim) throws(PostError) -> Bool
+    lease: Duration? = nil, signals: Int32 = -1, _ take: (Claim) throws(PostError) -> Bool
   ) throws(PostError) -> Int32 {
     var arrivals: Arrivals?
     var deadline: Int64?
@@ -34,31 +34,32 @@ struct Round {
       deadline = time.map { Clock.monotonic + $0.nanoseconds }
     }
     var count = 0
-    var corrupt: PostError?
+    var trouble: PostError?
     defer { syncIfDone(count, lease) }
     try mailbox.refresh()
     while count < limit {
       var claim: Claim?
-      do throws(PostError) { claim = try mailbox.claim(lease: lease) } catch  where error.kind == .badData {
-        corrupt = error
-      }
+      do throws(PostError) { claim = try mailbox.claim(lease: lease) } catch { trouble = error }
       if let claim {
         count += 1
         guard try take(claim) else { break }
         if count % Round.syncGroup == 0 { syncIfDone(count, lease) }
       } else {
         guard follows || count == 0, let arrivals else { break }
+        if let error = trouble.take() { mailbox.office.warn(error.message) }
         syncIfDone(count, lease)
-        guard try arrivals.wait(until: deadline) else { break }
+        guard try arrivals.wait(until: deadline, signals: signals) else { break }
       }
     }
-    if count == 0, let corrupt { throw corrupt }
-    return count > 0 ? 0 : 1
+    guard let trouble else { return count > 0 ? 0 : 1 }
+    if count == 0 { throw trouble }
+    mailbox.office.warn(trouble.message)
+    return 0
   }
 
   private func syncIfDone(_ count: Int, _ lease: Duration?) {
     guard lease == nil, count > 0 else { return }
-    do throws(PostError) { try mailbox.syncSettled() } catch { mailbox.office.warn(error.message) }
+    mailbox.syncOrWarn()
   }
 
   /// Gives letters to a command.
@@ -67,7 +68,7 @@ struct Round {
   func handle(with words: [Path], _ settings: Settings, isSingle: Bool) throws(PostError) -> Int32 {
     let signals = try SignalFile.stopping()
     var code: Int32 = 0
-    let result = try run { (claim) throws(PostError) in
+    let result = try run(signals: signals.file.descriptor) { (claim) throws(PostError) in
       let (exit, goesOn) = try give(claim, to: words, settings, signals)
       if exit != 0 { code = isSingle ? exit : PostError.Kind.tryAgain.rawValue }
       return goesOn
@@ -81,7 +82,7 @@ struct Round {
   ) throws(PostError) -> (exit: Int32, goesOn: Bool) {
     let handler: Handler
     do throws(Errno) {
-      handler = try Handler(.words(words), on: claim, settings, folder: nil, capturesErrors: false)
+      handler = try Handler(.words(words), on: claim, settings, folder: nil, isUnattended: false)
     } catch {
       try claim.release()
       Program.complain(PostError(error, "cannot run \(words.first ?? ""); letter \(claim.letter.id) waits"))
@@ -115,10 +116,11 @@ struct Round {
         let now = Clock.monotonic
         let ready = try waitReadable(
           [signals.file.descriptor, handler.descriptor], atMost: handler.deadline.map { $0 - now })
-        if ready[1] { return wasStopped }
+        // Signals first: Ctrl-C goes to the command as well, and it may have ended for that reason.
         while try signals.next() != nil { wasStopped = true }
         if wasStopped { handler.stop(now: Clock.monotonic) }
-        handler.actOnDeadline(now: Clock.monotonic)
+        if ready[1] { return wasStopped }
+        handler.tend(now: Clock.monotonic)
       }
     } catch { throw PostError(error, "cannot wait for the command") }
   }

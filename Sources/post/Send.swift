@@ -56,7 +56,7 @@ enum Send: Verb {
       }
     } catch {
       let before = sent == 1 ? "1 letter was" : "\(sent) letters were"
-      throw sent == 0 ? error : PostError(error.kind, "\(error.message); \(before) accepted before")
+      throw sent == 0 ? error : PostError(error.kind, "\(error.message); \(before) accepted")
     }
     topic.tidyAfterSending()
     return 0
@@ -65,14 +65,20 @@ enum Send: Verb {
   private static func envelope(_ call: Call) throws(PostError) -> Envelope {
     var envelope = Envelope(subject: try call.text("subject"), contentType: try call.text("type"))
     for bytes in call.invocation.values("header") {
-      let text = try Call.text(bytes, "--header")
-      guard let colon = text.firstIndex(of: ":") else {
+      guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
         throw PostError(.usage, "'\(visible(bytes))' is no header; write it as 'Name: value'")
       }
-      let value = text[text.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-      envelope.headers.append(try Headers.Field(String(text[..<colon]), String(value)))
+      let value = bytes[(colon + 1)...].drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+      let name = try Call.text(Array(bytes[..<colon]), "--header")
+      envelope.headers.append(try Headers.Field(name, try Call.text(Array(value), "--header")))
     }
     return envelope
+  }
+
+  private static func tell(_ id: LetterID) throws(PostError) {
+    do throws(PostError) { try print("\(id)\n") } catch {
+      throw PostError(error.kind, "cannot print the ID \(id): standard output takes no more")
+    }
   }
 
   /// Sends one input, whole or in pieces.
@@ -82,7 +88,7 @@ enum Send: Verb {
     func sendOne(_ source: BodySource) throws(PostError) {
       let id = try topic.send(envelope, from: source)
       sent += 1
-      if call.has("id") { try print("\(id)\n") }
+      if call.has("id") { try tell(id) }
     }
     guard call.has("lines") || call.has("null") else {
       return try sendOne { (buffer) throws(PostError) in try input.read(into: buffer) }

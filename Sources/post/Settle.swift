@@ -37,9 +37,8 @@ private func settling(_ name: String, _ summary: String, _ discussion: String) -
 
 private func settle(_ call: Call, _ verdict: Verdict) throws(PostError) -> Int32 {
   let mailbox = try call.office().mailbox(try call.name(as: "mailbox"))
-  let code = forEachID(call) { (id) throws(PostError) in try mailbox.settleLeased(id, verdict) }
-  try mailbox.syncSettled()
-  return code
+  defer { mailbox.syncOrWarn() }
+  return forEachID(call) { (id) throws(PostError) in try mailbox.settleLeased(id, verdict) }
 }
 
 /// Does something with each ID of the command line; one that goes wrong does not keep the others back.

@@ -103,7 +103,10 @@ enum Subscribe: Verb {
         || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "%+,-./:@_".utf8.contains(byte)
     }
     if !word.isEmpty, word.utf8.allSatisfy(harmless) { return word }
-    return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    // Byte by byte: a Swift Character may be a quote with an accent on it, and sh sees the quote.
+    let quote = UInt8(ascii: "'")
+    let inner = word.utf8.flatMap { $0 == quote ? Array("'\\''".utf8) : [$0] }
+    return "'" + String(decoding: inner, as: UTF8.self) + "'"
   }
 }
 
@@ -120,9 +123,11 @@ enum Unsubscribe: Verb {
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let mailbox = try call.name(as: "mailbox")
     let office = try call.office()
-    _ = try office.mailbox(mailbox)
     var topics = try call.names(from: 1, as: "topic")
-    if topics.isEmpty { topics = try office.topics(of: mailbox).map(\.name) }
+    if topics.isEmpty {
+      topics = try office.topics(of: mailbox).map(\.name)
+      if topics.isEmpty { _ = try office.mailbox(mailbox) }  // says so, if there is no such mailbox
+    }
     for topic in topics { try office.unsubscribe(mailbox, from: topic) }
     return 0
   }

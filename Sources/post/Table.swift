@@ -16,11 +16,12 @@ struct Table {
     return rows.map { row in
       let cells = row.indices.map { column in
         let cell = row[column]
-        if column == row.count - 1 { return cell }  // no blanks at the end of a line
+        if column == row.count - 1 { return cell }
         let padding = String(repeating: " ", count: widths[column] - cell.count)
         return cell.allSatisfy(\.isNumber) ? padding + cell : cell + padding
       }
-      return cells.joined(separator: "  ") + "\n"
+      let filled = cells.last == "" ? cells.dropLast() : cells[...]
+      return filled.joined(separator: "  ") + "\n"
     }.joined()
   }
 }

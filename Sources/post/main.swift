@@ -3,7 +3,7 @@
 import Linux
 
 Streams.reserve()
-Signals.ignoreWriteSignals()
+Signals.prepare()
 // What scripts ask for to see whether post is there is answered before any table is built.
 if Arguments.are("--version") { exitProcess(Program.tellVersion()) }
 exitProcess(Program.run(Arguments.words))

@@ -64,7 +64,7 @@ import Testing
 
   @Test func versionPrintsOneLine() throws {
     let version = try box.must("--version")
-    #expect(version == "post \(Program.version)\n")
+    #expect(version == "\(Program.nameAndVersion)")
     #expect(version == (try box.must("send", "--version")))
   }
 }

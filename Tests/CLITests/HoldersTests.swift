@@ -21,7 +21,7 @@ import Testing
   @Test func aLetterStaysClaimedWhileTheCommandOfADeadReaderLives() throws {
     let reader = try reader()
     #expect(eventually { box.exists("command") })
-    reader.kill(.kill)
+    try box.script("kill -9 \(reader.pid)")
     #expect(try reader.wait().code == 137)
     for _ in 1...3 {
       #expect(try box.post("read", "stock").code == 1)

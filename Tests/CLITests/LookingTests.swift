@@ -15,7 +15,14 @@ import Testing
     try box.must("send", "returns", "-m", "x")
     #expect(
       try box.must("list")
-        == "topic    orders  invoice,stock\ntopic    returns\nmailbox  invoice  orders\nmailbox  stock  orders\n"
+        == """
+        KIND     NAME     SUBSCRIBERS|TOPICS
+        topic    orders   invoice,stock
+        topic    returns
+        mailbox  invoice  orders
+        mailbox  stock    orders
+
+        """
     )
   }
 

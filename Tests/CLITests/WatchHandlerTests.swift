@@ -96,7 +96,7 @@ import Testing
   @Test func aForeignFileWithoutHeadersIsAllBody() throws {
     try office.subscribe("cat; echo \" $POST_ID $POST_TOPIC.\"")
     try office.deliverForeign("1795765752.4242_1.shop", "no headers\nat all")
-    #expect(try office.watchUntilEmpty().text == "no headers\nat all 1795765752.4242_1.shop .\n")
+    #expect(try office.watchUntilEmpty().text == "no headers\nat all 1795765752.4242_1.shop orders.\n")
   }
 
   @Test func standardErrorIsRelayedLineByLineWithTheMailboxName() throws {

@@ -69,7 +69,7 @@ import Testing
     #expect(eventually { !office.lines(of: "pid").isEmpty })
     let watcher = try office.start()
     #expect(watcher.rest(in: office) != nil)
-    reader.kill(.kill)
+    try office.signal("KILL", String(reader.pid))
     _ = try reader.wait()
     #expect(watcher.rest(in: office) != nil)
     #expect(office.lines(of: "handled").isEmpty)  // its command lives on

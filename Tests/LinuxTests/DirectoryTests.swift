@@ -62,7 +62,7 @@ import Testing
     _ = try many.open(".hidden", .create(permissions: 0o644))
     #expect(try many.names() == expected.sorted())
     var entries = 0
-    try many.forEachEntry { _ in entries += 1 }
+    try many.forEachEntry { _, _ in entries += 1 }
     #expect(entries == 3001)
     #expect(try many.names().count == 3000, "a second walk begins anew")
   }

@@ -78,7 +78,7 @@ import Testing
     let two = try Directory(box.root)
     #expect(try one.tryLock())
     #expect(try !two.tryLock())
-    one.unlock()
+    _ = consume one
     #expect(try two.tryLock())
   }
 }

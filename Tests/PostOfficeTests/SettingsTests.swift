@@ -90,3 +90,9 @@ import Testing
     #expect(file.text == "# Tries: 3\nTries: 5\n")
   }
 }
+
+extension SettingsFile {
+  init(path: Path, text: String) { self.init(path: path, bytes: Array(text.utf8)) }
+
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -112,7 +112,12 @@ package final class Running {
     self.child = consume child
   }
 
-  deinit { if child != nil { kill(.kill) } }
+  deinit {
+    // Reaped, or an exit test of the same run would wait for this zombie for ever.
+    guard let child = child.take() else { return }
+    child.signal(.kill)
+    _ = try? child.reap()
+  }
 
   /// Sends a signal to the program and all it started in its own process group.
   package func kill(_ signal: Signal) { child?.signal(signal) }

@@ -24,7 +24,7 @@ struct Ballast {
 
   /// Runs a change of names; on a full disk gives up the ballast and runs it once more.
   func sparing<Value>(_ change: () throws(Errno) -> Value) throws(Errno) -> Value {
-    do throws(Errno) { return try change() } catch where error.isFull {
+    do throws(Errno) { return try change() } catch let error where error.isFull {
       let isGone: Void? = try? office.root.remove(Layout.ballast)
       guard isGone != nil else { throw error }
       return try change()

@@ -36,7 +36,7 @@ extension Mailbox {
   public func refresh() throws(PostError) {
     for topic in try office.topics(of: name) {
       // A topic in trouble, or one that we may not work in, keeps nobody from its own mailbox.
-      do throws(PostError) { try topic.tidy() } catch where error.kind == .noPermission {} catch {
+      do throws(PostError) { try topic.tidy() } catch let error where error.kind == .noPermission {} catch {
         office.warn(error.message)
       }
     }

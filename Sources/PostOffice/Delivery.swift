@@ -78,7 +78,7 @@ struct Delivery {
       let own = try file.status()
       if id.isOurs || other.inode == own.inode { return true }
       return try place(source, office.ids.next(now: Clock.wall, foreign: true), file: file, into: mailbox)
-    } catch where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
+    } catch let error where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
       try copy(id, file: file, into: mailbox)
       return false
     }

@@ -102,7 +102,8 @@ final class TopicDesk {
   func check(_ now: Int64) {
     checkAt = nil
     var mustComeBack = true
-    do throws(PostError) { mustComeBack = try office.topic(name).tidy() } catch where error.kind == .notFound
+    do throws(PostError) { mustComeBack = try office.topic(name).tidy() } catch let error
+      where error.kind == .notFound
     {
       return
     } catch { office.warn(error.message) }

@@ -80,7 +80,7 @@ extension Watcher {
       } else {
         desks[name] = Desk(mailbox, settings)
       }
-    } catch where error.kind == .notFound {
+    } catch let error where error.kind == .notFound {
       close(name)  // not yet complete, or just removed; its directory tells when that changes
     } catch {
       let isServed = desks[name]?.isServed == true

@@ -43,7 +43,7 @@ public final class Office {
   package static func open(making path: Path) throws(PostError) -> Office {
     let path = path.withoutTrailingSlash
     let office: Office
-    do throws(PostError) { office = try Office(at: path) } catch where error.kind == .notFound {
+    do throws(PostError) { office = try Office(at: path) } catch let error where error.kind == .notFound {
       try attempt("cannot make the spool \(path)") { () throws(Errno) in try makeFolders(path) }
       office = try Office(at: path)
     }

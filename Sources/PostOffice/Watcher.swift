@@ -152,7 +152,7 @@ public final class Watcher {
         } else {
           desk.schedule.foundNothing()
         }
-      } catch where error.kind == .badData {
+      } catch let error where error.kind == .badData {
         office.warn(error.message)
         desk.schedule.foundNothing()  // set aside; nothing good is left
       }

@@ -68,7 +68,8 @@ enum Read: Verb {
         }
       } catch {
         try? claim.release()
-        let trouble = error.message.isEmpty ? "cannot write to standard output: nobody reads it" : error.message
+        let trouble =
+          error.message.isEmpty ? "cannot write to standard output: nobody reads it" : error.message
         throw PostError(error.kind, "\(trouble); letter \(claim.letter.id) stays in mailbox \(name)")
       }
       if lease == nil { try claim.settle(.done, settings: settings) }
@@ -95,7 +96,8 @@ enum Read: Verb {
     for name in try mailbox.entries(in: .new) {
       if shown == limit { break }
       let letter: Letter
-      do throws(PostError) { letter = try mailbox.open(name, in: .new) } catch where error.kind == .notFound
+      do throws(PostError) { letter = try mailbox.open(name, in: .new) } catch let error
+        where error.kind == .notFound
       {
         continue  // claimed meanwhile
       }

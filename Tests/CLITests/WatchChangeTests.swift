@@ -168,7 +168,9 @@ import Testing
     try office.send()
     let watcher = try office.start()
     #expect(eventually { office.names("later").count == 1 })
-    #expect(try office.box.shell("cd $POST_SPOOL/mailboxes/stock; touch file; mv later ../../../; mv file later").code == 0)
+    #expect(
+      try office.box.shell("cd $POST_SPOOL/mailboxes/stock; touch file; mv later ../../../; mv file later")
+        .code == 0)
     #expect(eventually { watcher.errorsSoFar.contains("mailboxes/stock/later") })
     // A pause of a second follows; a watcher that spins writes thousands of lines meanwhile.
     let started = watcher.errorsSoFar.split(separator: "\n").count

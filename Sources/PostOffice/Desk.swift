@@ -84,6 +84,8 @@ final class TopicDesk {
   private let office: Office
   /// When to see whether letters lie unsorted.
   private(set) var checkAt: Int64? = 0
+  /// It could not be looked at; nobody should wait for it.
+  private(set) var isInTrouble = false
   private var rounds = 0
 
   init(_ name: Name, _ office: Office) {
@@ -101,14 +103,21 @@ final class TopicDesk {
   /// more rarely.
   func check(_ now: Int64) {
     checkAt = nil
-    var mustComeBack = true
-    do throws(PostError) { mustComeBack = try office.topic(name).tidy() } catch let error
-      where error.kind == .notFound
-    {
-      return
-    } catch { office.warn(error.message) }
-    guard mustComeBack else { return }
-    checkAt = now + min(Watcher.sortingGrace << Int64(min(rounds, 10)), Schedule.longestRecheck)
+    isInTrouble = false
+    do throws(PostError) {
+      guard try office.topic(name).tidy() else { return }
+      comeBack(now, first: Watcher.sortingGrace, longest: Schedule.longestRecheck)
+    } catch let error where error.kind == .notFound || error.kind == .noPermission {
+      return  // gone, or not ours
+    } catch {
+      office.warn(error.message)
+      isInTrouble = true
+      comeBack(now, first: Schedule.firstPause, longest: Schedule.longestPause)
+    }
+  }
+
+  private func comeBack(_ now: Int64, first: Int64, longest: Int64) {
+    checkAt = now + min(first << Int64(min(rounds, 20)), longest)
     rounds += 1
   }
 }

@@ -39,7 +39,8 @@ extension Office {
 }
 
 extension Topic {
-  /// How long a living sender may take to sort a letter before the rest is left to those who pass by.
+  /// How long a new subscriber waits for a living sender to sort a letter, before it leaves the rest to
+  /// those who pass by. Nanoseconds.
   private static let patience: Int64 = 10_000_000_000
 
   /// Adds a subscriber and links what the topic has.
@@ -59,7 +60,9 @@ extension Topic {
       try folder.sync()
       _ = consume mark  // its lock kept others away until the symlink was there
     }
-    _ = try withLock(waiting: true) { () throws(PostError) in try finishSubscription(mailbox) }
+    _ = try withLock(waiting: true) { () throws(PostError) in
+      _ = try finishSubscription(mailbox, patience: Topic.patience)
+    }
   }
 
   /// Makes the mark, locked; removes one of a subscriber that died before its symlink was there: it
@@ -89,29 +92,37 @@ extension Topic {
 
   /// Links the backlog for every marked subscriber whose own process is gone. One that is in trouble
   /// is told of, and keeps its mark.
-  /// - Returns: false if another process is at it.
+  /// - Returns: false if one is left, or another process is at it. Nobody who passes by waits for a
+  ///   sender: what one holds is left for the next.
   func finishSubscriptions() throws(PostError) -> Bool {
-    try withLock { () throws(PostError) in
+    var isDone = true
+    let isOurs = try withLock { () throws(PostError) in
       for mailbox in try roll().unfinished {
-        do throws(PostError) { try finishSubscription(mailbox) } catch { office.warn(error.message) }
+        do throws(PostError) {
+          if try !finishSubscription(mailbox, patience: 0) { isDone = false }
+        } catch { office.warn(error.message) }
       }
     }
+    return isOurs && isDone
   }
 
-  private func finishSubscription(_ mailbox: Name) throws(PostError) {
+  /// - Parameter patience: how long a living sender is waited for, nanoseconds.
+  /// - Returns: false if that was too short; the mark stays.
+  private func finishSubscription(_ mailbox: Name, patience: Int64) throws(PostError) -> Bool {
     let path = layout.backlogMark(mailbox)
-    try attempt("cannot finish the subscription of \(mailbox) to \(name)") { () throws(Errno) in
+    return try attempt("cannot finish the subscription of \(mailbox) to \(name)") { () throws(Errno) in
       let mark: File
-      do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry { return }
-      guard try mark.tryLock(.shared, byte: sorterByte) else { return }
+      do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry { return true }
+      guard try mark.tryLock(.shared, byte: sorterByte) else { return true }  // it will do it itself
       if try office.root.exists(layout.subscriber(mailbox)) {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
         let since = text.hasPrefix("Since: ") ? Int64(text.dropFirst(7).filter(\.isNumber)) : nil
         if since != .max {
-          guard try linkBacklog(mailbox, since: since ?? 0) else { return }
+          guard try linkBacklog(mailbox, since: since ?? 0, patience) else { return false }
         }
       }
       try office.root.remove(path)
+      return true
     }
   }
 
@@ -120,9 +131,9 @@ extension Topic {
   /// new/ is listed before cur/, so that no letter falls between. A letter in a living sender's hands
   /// is waited for: it may deliver to this mailbox itself, and afterwards we can see whether it did.
   /// - Returns: false if a sender took too long; the mark stays for the next who passes by.
-  private func linkBacklog(_ mailbox: Name, since: Int64) throws(Errno) -> Bool {
+  private func linkBacklog(_ mailbox: Name, since: Int64, _ patience: Int64) throws(Errno) -> Bool {
     let names = try office.root.directory(layout.new).names()
-    let deadline = Clock.monotonic + Topic.patience
+    let deadline = Clock.monotonic + patience
     for name in names {
       while case .inHands = office.isAbandoned(layout.new / name) {
         if Clock.monotonic > deadline { return false }

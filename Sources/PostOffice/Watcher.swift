@@ -270,7 +270,7 @@ public final class Watcher {
 
   private var isIdle: Bool {
     desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.isServed }
-      && topics.values.allSatisfy { $0.checkAt == nil }
+      && topics.values.allSatisfy { $0.checkAt == nil || $0.isInTrouble }
   }
 
   private func sync() {

@@ -25,7 +25,7 @@ all:
 	$(SWIFT) build $(RELEASE)
 	@# Written anew in one go, the file lies in large pieces in the page cache, which the linker's scattered
 	@# writes leave in small ones; each piece costs a page fault at start. Same inode and time: nothing relinks.
-	@cp -p $(BINARY) $(BINARY).copy && cat $(BINARY).copy > $(BINARY) && touch -r $(BINARY).copy $(BINARY); \
+	@cp -p $(BINARY) $(BINARY).copy && cp $(BINARY).copy $(BINARY) && touch -r $(BINARY).copy $(BINARY); \
 	  rm -f $(BINARY).copy
 
 test:

@@ -26,5 +26,6 @@ let package = Package(
       name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "TestKit"], swiftSettings: strict),
     .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
+    .testTarget(name: "FaultTests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
   ]
 )

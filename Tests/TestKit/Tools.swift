@@ -1,14 +1,13 @@
 // What the tests of the command line share: short ways to call it, and what this machine can do.
 
 import Linux
-import TestKit
 import Testing
 
 extension Sandbox {
   /// Runs `post`, which must succeed.
   /// - Returns: what it printed.
   @discardableResult
-  func must(
+  package func must(
     _ words: String..., input: String = "", at location: SourceLocation = #_sourceLocation
   ) throws -> String {
     let ended = try run([Sandbox.binary] + words.map { Path($0) }, input: Array(input.utf8))
@@ -19,32 +18,32 @@ extension Sandbox {
   /// Runs a script, which must succeed; it stops at the first command that does not.
   /// - Returns: what it printed.
   @discardableResult
-  func script(_ text: String, at location: SourceLocation = #_sourceLocation) throws -> String {
+  package func script(_ text: String, at location: SourceLocation = #_sourceLocation) throws -> String {
     let ended = try shell("set -euo pipefail\n" + text)
     #expect(ended.code == 0, "exit \(ended.code): \(ended.errors)", sourceLocation: location)
     return ended.text
   }
 
   /// Subscribes each mailbox to the topic `orders`.
-  func open(_ mailboxes: String..., at location: SourceLocation = #_sourceLocation) throws {
+  package func open(_ mailboxes: String..., at location: SourceLocation = #_sourceLocation) throws {
     for mailbox in mailboxes { try must("subscribe", mailbox, "orders", at: location) }
   }
 
   /// The file names in one place of a mailbox.
-  func entries(_ place: String, of mailbox: String = "stock") -> [String] {
+  package func entries(_ place: String, of mailbox: String = "stock") -> [String] {
     names(in: "spool/mailboxes/\(mailbox)/\(place)")
   }
 
   /// The file names in one place of the topic `orders`.
-  func topicEntries(_ place: String) -> [String] { names(in: "spool/topics/orders/\(place)") }
+  package func topicEntries(_ place: String) -> [String] { names(in: "spool/topics/orders/\(place)") }
 
   /// Whether a file of the sandbox exists.
-  func exists(_ name: String) -> Bool { (try? Directory(root).exists(Path(name))) == true }
+  package func exists(_ name: String) -> Bool { (try? Directory(root).exists(Path(name))) == true }
 }
 
 extension Running {
   /// Whether it waits for something to happen: it has told the kernel by then what it waits for.
-  var sleepsInPoll: Bool {
+  package var sleepsInPoll: Bool {
     guard let call = try? File(Path("/proc/\(pid)/syscall"), .read).readAll(limit: 100) else { return false }
     // poll is 7 and ppoll 271 on x86_64; ppoll is 73 elsewhere.
     return ["7 ", "271 ", "73 "].contains { String(decoding: call, as: UTF8.self).hasPrefix($0) }
@@ -52,16 +51,16 @@ extension Running {
 }
 
 /// What this machine lets a test do. Each is tried once, not guessed.
-enum Machine {
-  static let canTrace = succeeds("strace -o /dev/null -e inject=linkat:error=EMLINK true")
-  static let hasPython = succeeds("python3 -c 'import mailbox, json'")
+package enum Machine {
+  package static let canTrace = succeeds("strace -o /dev/null -e inject=linkat:error=EMLINK true")
+  package static let hasPython = succeeds("python3 -c 'import mailbox, json'")
   /// Needs root, setpriv, and a build directory that another user may enter.
-  static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
-  static let hasOtherFileSystem = succeeds(
+  package static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
+  package static let hasOtherFileSystem = succeeds(
     "test -w /dev/shm && test $(stat -c %d /dev/shm) != $(stat -c %d .)")
 
   /// Runs the next words as a user who owns nothing.
-  static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+  package static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 
   private static func succeeds(_ script: String) -> Bool {
     (try? Sandbox().shell(script).code) == 0
@@ -69,12 +68,12 @@ enum Machine {
 }
 
 extension Trait where Self == ConditionTrait {
-  static var needsStrace: Self { .enabled(if: Machine.canTrace, "strace cannot trace here") }
-  static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
-  static var needsOtherUser: Self {
+  package static var needsStrace: Self { .enabled(if: Machine.canTrace, "strace cannot trace here") }
+  package static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
+  package static var needsOtherUser: Self {
     .enabled(if: Machine.canSwitchUser, "cannot become another user: not root, or the build is out of reach")
   }
-  static var needsOtherFileSystem: Self {
+  package static var needsOtherFileSystem: Self {
     .enabled(if: Machine.hasOtherFileSystem, "/dev/shm is no other file system")
   }
 }

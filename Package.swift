@@ -20,7 +20,9 @@ let package = Package(
     .executableTarget(
       name: "post", dependencies: ["PostOffice", "Linux", "Commands"], swiftSettings: strict),
 
-    .target(name: "TestKit", dependencies: ["Linux"], path: "Tests/TestKit", swiftSettings: strict),
+    .systemLibrary(name: "CTrace", path: "Tests/CTrace"),
+    .target(
+      name: "TestKit", dependencies: ["Linux", "CTrace"], path: "Tests/TestKit", swiftSettings: strict),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "TestKit"], swiftSettings: strict),

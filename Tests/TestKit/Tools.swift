@@ -53,6 +53,8 @@ extension Running {
 /// What this machine lets a test do. Each is tried once, not guessed.
 package enum Machine {
   package static let canTrace = succeeds("strace -o /dev/null -e inject=linkat:error=EMLINK true")
+  /// Whether ptrace(2) is allowed: some containers forbid it.
+  package static let canControl = (try? Traced(Sandbox(), ["/bin/true"]).wait().code) == 0
   package static let hasPython = succeeds("python3 -c 'import mailbox, json'")
   /// Needs root, setpriv, and a build directory that another user may enter.
   package static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
@@ -69,6 +71,7 @@ package enum Machine {
 
 extension Trait where Self == ConditionTrait {
   package static var needsStrace: Self { .enabled(if: Machine.canTrace, "strace cannot trace here") }
+  package static var needsPtrace: Self { .enabled(if: Machine.canControl, "ptrace is not allowed here") }
   package static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
   package static var needsOtherUser: Self {
     .enabled(if: Machine.canSwitchUser, "cannot become another user: not root, or the build is out of reach")

@@ -9,7 +9,8 @@ import Glibc
 package struct Child: ~Copyable {
   package let pid: Int32
   private let hasOwnGroup: Bool
-  /// Becomes readable when the child has ended, pidfd_open(2).
+  /// Becomes readable when the child has ended, pidfd_open(2). -1 if the system had no descriptor left:
+  /// the child is at work already, and ``hasEnded()`` tells as much.
   package let ended: File
 
   package enum Exit: Hashable, Sendable {
@@ -65,17 +66,9 @@ package struct Child: ~Copyable {
       }
     }
     if code != 0 { throw Errno(code) }
-    let descriptor = clinux_pidfd_open(pid)
-    let failure = errno
-    guard descriptor >= 0 else {
-      // Without the descriptor we could not wait for it: end it now rather than lose sight of it.
-      Glibc.kill(pid, SIGKILL)
-      waitpid(pid, nil, 0)
-      throw Errno(failure)
-    }
     self.pid = pid
     hasOwnGroup = ownGroup
-    ended = File(owning: descriptor)
+    ended = File(owning: clinux_pidfd_open(pid))
   }
 
   /// Sends a signal to the child and everything it started, if it has a process group of its own. No

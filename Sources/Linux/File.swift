@@ -80,6 +80,19 @@ package struct File: ~Copyable {
     if let failure { throw failure }
   }
 
+  /// Writes the whole content of another file at our position.
+  package borrowing func write(contentOf source: borrowing File) throws(Errno) {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+    defer { buffer.deallocate() }
+    var offset: Int64 = 0
+    while true {
+      let count = try source.read(into: buffer, at: offset)
+      if count == 0 { return }
+      try write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      offset += Int64(count)
+    }
+  }
+
   package borrowing func write(_ text: String) throws(Errno) { try write(Array(text.utf8)) }
 
   /// Everything from the current position on.

@@ -91,15 +91,7 @@ struct Delivery {
     let copy = try office.root.open(draft, .create(permissions: 0o444))
     do throws(Errno) {
       guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
-      defer { buffer.deallocate() }
-      var offset: Int64 = 0
-      while true {
-        let count = try file.read(into: buffer, at: offset)
-        if count == 0 { break }
-        try copy.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        offset += Int64(count)
-      }
+      try copy.write(contentOf: file)
       try copy.sync()
       do throws(Errno) {
         try office.root.rename(draft, to: office.root, mailbox[.new] / id.path)

@@ -66,8 +66,33 @@ package final class Handler {
     deadline = settings.timeout.map { Clock.monotonic + $0.nanoseconds }
   }
 
-  /// Readable once the handler has ended.
-  package var descriptor: Int32 { child?.ended.descriptor ?? -1 }
+  /// Readable once the handler has ended; -1 if there is none.
+  private var descriptor: Int32 { child?.ended.descriptor ?? -1 }
+
+  /// How often we look for ourselves, when the kernel cannot wake us. Nanoseconds.
+  private static let blindInterval: Int64 = 100_000_000
+
+  /// Waits until a handler has ended, a descriptor can be read, or the time is over. Should the system be
+  /// short of memory or descriptors, no end is missed: then we look for ourselves, now and then.
+  /// - Parameter nanoseconds: the longest wait; nil waits for as long as it takes.
+  /// - Returns: which descriptors may be ready, and which handlers have ended.
+  package static func wait(
+    _ descriptors: [Int32], for handlers: [Handler], atMost nanoseconds: Int64?
+  ) -> (ready: [Bool], ended: [Bool]) {
+    let all = descriptors + handlers.map(\.descriptor)
+    let isBlind = handlers.contains { $0.descriptor < 0 }
+    let glance = min(nanoseconds ?? .max, blindInterval)
+    do throws(Errno) {
+      let ready = try waitReadable(all, atMost: isBlind ? glance : nanoseconds)
+      let ended = zip(handlers, ready.dropFirst(descriptors.count)).map { $1 || isBlind && $0.hasEnded }
+      return (Array(ready.prefix(descriptors.count)), ended)
+    } catch {
+      _ = try? waitReadable([], atMost: glance)
+      return (descriptors.map { $0 >= 0 }, handlers.map(\.hasEnded))
+    }
+  }
+
+  private var hasEnded: Bool { (try? child?.hasEnded()) == true }
 
   /// Keeps it within its bounds: of its words the end, and if its deadline is over, its process group
   /// is asked to end, and later made to.

@@ -29,6 +29,8 @@ public final class Letter {
       if status.kind != .regular { throw .isDirectory }
       if status.size == 0 { throw .notEmpty }
     } catch .loop {
+      // O_NOFOLLOW says so; but so does a loop further up.
+      guard (try? root.status(path))?.kind == .symlink else { throw .errno(.loop) }
       throw .corrupt("is a symlink, not a letter")
     } catch .isDirectory {
       throw .corrupt("is not a regular file, so no letter")

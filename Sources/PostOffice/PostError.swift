@@ -19,6 +19,17 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
     case tryAgain = 75
     case noPermission = 77
     case badSettings = 78
+
+    /// What a failed system call means for the caller.
+    package init(of errno: Errno) {
+      self =
+        switch errno {
+        case .noSpace, .quota, .processFiles, .systemFiles, .noMemory, .again: .tryAgain
+        case .denied, .notPermitted: .noPermission
+        case .readOnly, .notDirectory, .isDirectory, .loop, .nameTooLong, .exists: .cannotCreate
+        default: .io
+        }
+    }
   }
 
   public let kind: Kind
@@ -41,16 +52,7 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
     var words = errno.description
     words = words.prefix(1).lowercased() + words.dropFirst()
     let remedy = hint ?? PostError.remedy(errno)
-    self.init(PostError.kind(of: errno), what + ": " + words + (remedy.map { "; " + $0 } ?? ""))
-  }
-
-  private static func kind(of errno: Errno) -> Kind {
-    switch errno {
-    case .noSpace, .quota, .processFiles, .systemFiles, .noMemory, .again: .tryAgain
-    case .denied, .notPermitted: .noPermission
-    case .readOnly, .notDirectory, .isDirectory, .loop, .nameTooLong, .exists: .cannotCreate
-    default: .io
-    }
+    self.init(Kind(of: errno), what + ": " + words + (remedy.map { "; " + $0 } ?? ""))
   }
 
   private static func remedy(_ errno: Errno) -> String? {

@@ -46,7 +46,7 @@ extension Mailbox {
     } catch .noEntry {
       return true  // it has just been settled
     } catch .loop {
-      return false
+      return (try? office.root.status(layout[.cur] / name))?.kind != .symlink
     } catch {
       return true
     }

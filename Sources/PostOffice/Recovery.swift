@@ -71,17 +71,36 @@ extension Topic {
         return
       }
       if try file.status().size == 0 { return setAside(name, from: layout.new, because: "is empty") }
-      try file.sync()  // a foreign program may not have
+      // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
+      let durable: File
+      if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
       if try mustBeRenamed(orphan) {
         id = office.ids.next(now: Clock.wall, foreign: true)
         try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
         name = id.path
       }
-      Delivery(self).sort(name, id, file: file, having: having)
+      Delivery(self).sort(name, id, file: durable, having: having)
     } catch .noEntry {
       return
     } catch {
       office.warn(PostError(error, "cannot sort \(layout.new / name)").message)
+    }
+  }
+
+  /// Replaces a letter in new/ by a copy that is durable.
+  private func writeAnew(_ name: Path, _ file: borrowing File) throws(Errno) -> File {
+    let draft = layout.tmp / office.ids.next(now: Clock.wall).path
+    let copy = try office.root.open(draft, .create(permissions: 0o444))
+    do throws(Errno) {
+      guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
+      try copy.write(contentOf: file)
+      try copy.sync()
+      try office.root.replace(layout.new / name, with: draft)
+      try office.root.directory(layout.new).sync()
+      return copy
+    } catch {
+      try? office.root.remove(draft)
+      throw error
     }
   }
 

@@ -173,6 +173,11 @@ public final class Watcher {
       let command = HandlerCommand.shell(desk.settings.handler ?? "")
       let handler = try Handler(command, on: claim, desk.settings, folder: folder, isUnattended: true)
       jobs.append(Job(handler: handler, desk: desk))
+    } catch let error where PostError.Kind(of: error) == .tryAgain {
+      // The system is short of something; the handler is not to blame.
+      desk.giveUp(claim.letter.id, due: nil)
+      try claim.release()
+      throw PostError(error, "cannot start the handler")
     } catch {
       try end(claim, .broken("cannot be started: \(error)"), desk)
     }
@@ -248,14 +253,13 @@ public final class Watcher {
   }
 
   private func wait(_ signals: Int32, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
-    let descriptors = [signals, watches.descriptor] + jobs.map(\.handler.descriptor)
-    let ready = try attempt("cannot wait") { () throws(Errno) in
-      try waitReadable(descriptors, atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
-    }
+    let (ready, ended) = Handler.wait(
+      [signals, watches.descriptor], for: jobs.map(\.handler),
+      atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
     if ready[0] { onSignal() }
-    if ready[1] { try takeHints() } else if watches.isBlind, !ready.contains(true) { hintAll() }
+    if ready[1] { try takeHints() } else if watches.isBlind, !(ready + ended).contains(true) { hintAll() }
     let now = Clock.monotonic
-    let atWork = zip(jobs, ready.dropFirst(2))
+    let atWork = zip(jobs, ended)
     jobs = atWork.filter { !$0.1 }.map(\.0)
     for (job, hasEnded) in atWork where hasEnded {
       do throws(PostError) { try finish(job) } catch {

@@ -88,7 +88,7 @@ struct Round {
       Program.complain(PostError(error, "cannot run \(words.first ?? ""); letter \(claim.letter.id) waits"))
       return (exitOfShell(error), false)
     }
-    let wasStopped = try waitForEnd(of: handler, signals)
+    let wasStopped = waitForEnd(of: handler, signals)
     let end: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
     do throws(Errno) { end = try handler.finish() } catch {
       throw PostError(error, "cannot tell how \(words.first ?? "") ended")
@@ -109,29 +109,25 @@ struct Round {
 
   /// Waits; a signal to us ends the command, and after it the round.
   /// - Returns: whether there was a signal.
-  private func waitForEnd(of handler: Handler, _ signals: borrowing SignalFile) throws(PostError) -> Bool {
+  private func waitForEnd(of handler: Handler, _ signals: borrowing SignalFile) -> Bool {
     var wasStopped = false
-    do throws(Errno) {
-      while true {
-        let now = Clock.monotonic
-        let ready = try waitReadable(
-          [signals.file.descriptor, handler.descriptor], atMost: handler.deadline.map { $0 - now })
-        // Signals first: Ctrl-C goes to the command as well, and it may have ended for that reason.
-        while try signals.next() != nil { wasStopped = true }
-        if wasStopped { handler.stop(now: Clock.monotonic) }
-        if ready[1] { return wasStopped }
-        handler.tend(now: Clock.monotonic)
-      }
-    } catch { throw PostError(error, "cannot wait for the command") }
+    while true {
+      let now = Clock.monotonic
+      let (_, ended) = Handler.wait(
+        [signals.file.descriptor], for: [handler], atMost: handler.deadline.map { $0 - now })
+      // Signals first: Ctrl-C goes to the command as well, and it may have ended for that reason.
+      while (try? signals.next()) != nil { wasStopped = true }
+      if wasStopped { handler.stop(now: Clock.monotonic) }
+      if ended[0] { return wasStopped }
+      handler.tend(now: Clock.monotonic)
+    }
   }
 
   /// What a shell would return for a command that cannot be started.
   private func exitOfShell(_ errno: Errno) -> Int32 {
-    switch errno {
-    case .noEntry: 127
-    case .again, .noMemory: PostError.Kind.tryAgain.rawValue
-    default: 126
-    }
+    if errno == .noEntry { return 127 }
+    let kind = PostError.Kind(of: errno)
+    return kind == .tryAgain ? kind.rawValue : 126
   }
 }
 

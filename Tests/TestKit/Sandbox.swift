@@ -1,5 +1,6 @@
 // A fresh office for one test, the real binary, and ways to wait for what must come true.
 
+import Glibc
 import Linux
 
 /// A fresh directory with a spool in it; gone with the test.
@@ -8,14 +9,18 @@ package final class Sandbox: Sendable {
   package let root: Path
   package let spool: Path
 
-  /// The binary under test lies beside the test binary.
+  /// The binary under test: `$POST_BINARY`, else the one beside the test binary.
   package static let binary: Path = {
+    if let named = Host.environment("POST_BINARY") { return named }
     let tests = (try? Directory("/proc/self").readSymlink("exe")) ?? "/"
     return tests.parent / "post"
   }()
 
-  package init() throws {
-    let base = Host.environment("TMPDIR") ?? "/tmp"
+  /// - Parameter inMemory: on a file system without a disk, if there is one: for tests that run many
+  ///   commands and need no disk.
+  package init(inMemory: Bool = false) throws {
+    let memory: Path = "/dev/shm"
+    let base = inMemory && Host.mayWrite(memory) ? memory : Host.environment("TMPDIR") ?? "/tmp"
     root = base / "post-test-\(Host.processID)-\(Host.random)"
     spool = root / "spool"
     try Directory(base).makeDirectory(root.name)
@@ -93,6 +98,11 @@ package final class Sandbox: Sendable {
   package func names(in folder: String) -> [String] {
     ((try? Directory(root / folder).names()) ?? []).map(\.description)
   }
+}
+
+extension Host {
+  /// Whether this process may make files in a directory.
+  fileprivate static func mayWrite(_ folder: Path) -> Bool { access(folder.description, W_OK | X_OK) == 0 }
 }
 
 /// A program that was started.

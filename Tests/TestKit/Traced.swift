@@ -26,6 +26,8 @@ package final class Traced {
   package private(set) var hasEnded = false
   /// Seconds that the program's wall clock differs from the machine's.
   package var clockOffset: Int64 = 0
+  /// Nanoseconds that its monotonic clock is ahead: time that it has slept without our waiting for it.
+  package var sleptOffset: Int64 = 0
   package var pid: Int32 { running.pid }
 
   /// Starts a program and stops it before its first own call.
@@ -112,17 +114,45 @@ package final class Traced {
     self.call = nil
     guard let info = try goToStop() else { return nil }
     guard info.op == 2 else { throw Failure("a call began where one should end") }
-    if clockOffset != 0, call.name == "clock_gettime", call.int(0) == CLOCK_REALTIME {
-      let place = call.arguments[1]
-      try set(word: try word(at: place) &+ UInt64(bitPattern: clockOffset), at: place)
-    }
+    if call.name == "clock_gettime" { try correctClock(call) }
     return info.exit.result
+  }
+
+  /// Changes the time that a call has just told: struct timespec, seconds and nanoseconds.
+  private func correctClock(_ call: Call) throws {
+    let place = call.arguments[1]
+    if call.int(0) == CLOCK_REALTIME, clockOffset != 0 {
+      try set(word: try word(at: place) &+ UInt64(bitPattern: clockOffset), at: place)
+    } else if call.int(0) == CLOCK_MONOTONIC, sleptOffset != 0 {
+      let time = Int64(try word(at: place)) * 1_000_000_000 + Int64(try word(at: place + 8)) + sleptOffset
+      try set(word: UInt64(time / 1_000_000_000), at: place)
+      try set(word: UInt64(time % 1_000_000_000), at: place + 8)
+    }
+  }
+
+  /// How long a ppoll(2) that is about to begin would wait at most, nanoseconds; nil: for ever.
+  package func patience(of call: Call) throws -> Int64? {
+    let place = call.arguments[2]
+    if place == 0 { return nil }
+    return Int64(try word(at: place)) * 1_000_000_000 + Int64(try word(at: place + 8))
+  }
+
+  /// Lets a ppoll(2) that is about to begin end as if its time had passed.
+  package func sleep(through call: Call) throws {
+    guard let patience = try patience(of: call) else { throw Failure("the program sleeps for ever") }
+    sleptOffset += patience
+    try answer(0)
+  }
+
+  /// Lets the call happen, but tells the program another result.
+  package func proceed(telling result: Int64) throws {
+    if try proceed() != nil, ctrace_set(pid, -1, Int(result)) != 0 { throw Errno(errno) }
   }
 
   /// Gives the call a result without its happening.
   package func answer(_ result: Int64) throws {
     guard ctrace_skip(pid) == 0 else { throw Errno(errno) }
-    if try proceed() != nil, ctrace_set(pid, -1, Int(result)) != 0 { throw Errno(errno) }
+    try proceed(telling: result)
   }
 
   package func fail(_ error: Errno) throws { try answer(-Int64(error.code)) }
@@ -145,7 +175,7 @@ package final class Traced {
   /// Lets the program run to its end and tells how it ended.
   package func wait() throws -> Sandbox.Run {
     if !hasEnded {
-      if clockOffset != 0 { while try next() != nil {} } else { ctrace_detach(pid) }
+      if clockOffset != 0 || sleptOffset != 0 { while try next() != nil {} } else { ctrace_detach(pid) }
     }
     return try running.wait()
   }

@@ -1,0 +1,160 @@
+import Glibc
+import Linux
+import TestKit
+import Testing
+
+/// Every system call of every command fails, with every error it can return, once and from then on. An exit
+/// code of 0 must be true; any other has a message, and the letter is with all or with none.
+@Suite(.needsPtrace) struct ErrorTests {
+  /// How many faults of each call are tried; all of them with POST_FAULTS=all. The others follow with the
+  /// other calls of their kind.
+  private static let share = Host.environment("POST_FAULTS") == "all" ? Int.max : 2
+
+  @Test(arguments: Scenario.all)
+  func anErrorAtAnyCallLosesTearsAndHalvesNothing(scenario: Scenario) throws {
+    let stage = try Stage(scenario)
+    var (faults, survived) = (0, 0)
+    var next = [String: Int]()
+    for number in 1...Stage.callLimit {
+      try stage.reset()
+      guard let call = try callNumber(number, of: stage) else {
+        print("errors, \(scenario.name): \(faults) faults, \(survived) survived with exit code 0")
+        return
+      }
+      let possible = Fault.possible(for: call)
+      let first = next[call.name, default: 0]
+      let count = min(possible.count, ErrorTests.share)
+      next[call.name] = first + count
+      for index in 0..<count {
+        let fault = possible[(first + index) % possible.count]
+        try stage.reset()
+        guard let ended = try run(stage, fault, at: number, call.name) else { continue }
+        faults += 1
+        if ended.code == 0 { survived += 1 }
+        try judge(
+          stage, ended, number, "\(call.name), call \(number), \(fault)\nexit \(ended.code): \(ended.errors)")
+      }
+    }
+    Issue.record("\(Stage.callLimit) calls were not all")
+  }
+
+  @Test(arguments: Scenario.all)
+  func interruptionsAndShortTransfersChangeNothing(scenario: Scenario) throws {
+    let stage = try Stage(scenario)
+    try stage.reset()
+    let traced = try stage.start()
+    var interrupted = [String: Int]()
+    let ended = try stage.finish(traced) { call in
+      // Twice in a row; then the call may happen.
+      if Fault.possible(for: call).contains(where: { $0.errno.code == EINTR }),
+        interrupted[call.name, default: 0] < 2
+      {
+        interrupted[call.name, default: 0] += 1
+        return Errno(EINTR)
+      }
+      interrupted[call.name] = 0
+      // At most 1000 bytes, and never all of them.
+      if Fault.partial.contains(call.name), call.arguments[2] > 1,
+        try !"\(traced.path(of: call.int(0)))".hasPrefix("anon_inode")  // an event comes whole or not at all
+      {
+        try traced.change(argument: 2, to: min(1000, call.arguments[2] / 2))
+      }
+      return nil
+    }
+    // A handler that fails is told of.
+    let isSilent = !ended.errors.contains("cannot")
+    #expect(ended.code == 0 && isSilent, "exit \(ended.code): \(ended.errors)")
+    try judge(stage, ended, 0, "interrupted")
+  }
+
+  /// The second fsync(2) of a file succeeds and proves nothing.
+  @Test(arguments: [1, Int.max])
+  func aForeignLetterThatCannotBeMadeDurableIsWrittenAnewOrStays(failures: Int) throws {
+    let box = try Sandbox(inMemory: true)
+    try box.open("stock")
+    try box.script("cd spool/topics/orders; printf 'Subject: s\\n\\nbody' > tmp/f; mv tmp/f new/")
+    let inode = try box.script("stat -c %i spool/topics/orders/new/f")
+    let traced = try Traced(box, [Sandbox.binary, "sweep"])
+    var count = 0
+    while let call = try traced.next() {
+      guard call.name == "fsync", count < failures else { continue }
+      count += 1
+      try traced.fail(.io)
+    }
+    let ended = try traced.wait()
+    #expect(ended.errors.contains("cannot sort") == (failures > 1))
+    #expect(box.topicEntries("tmp").isEmpty)
+    if failures > 1 {
+      #expect(box.topicEntries("new") == ["f"])
+      #expect(box.entries("new").isEmpty)
+    } else {
+      #expect(try box.script("stat -c %i spool/mailboxes/stock/new/f") != inode)
+      #expect(try box.must("read", "stock") == "body")
+    }
+  }
+
+  /// What the command's Nth call is; nil if it makes fewer.
+  private func callNumber(_ number: Int, of stage: Stage) throws -> Call? {
+    let traced = try stage.start()
+    var call: Call?
+    for _ in 0..<number { call = try traced.next() }
+    traced.kill()
+    _ = try traced.wait()
+    return call
+  }
+
+  /// - Returns: nil if the call was another one this time: a watcher's ways depend on when handlers end.
+  private func run(_ stage: Stage, _ fault: Fault, at number: Int, _ name: String) throws -> Sandbox.Run? {
+    let traced = try stage.start()
+    for _ in 1..<number { _ = try traced.next() }
+    guard let call = try traced.next(), call.name == name else { return nil }
+    try traced.fail(fault.errno)
+    var count = 1
+    return try stage.finish(traced) { call in
+      guard case .always = fault, call.name == name, count < stage.scenario.endurance,
+        !(call.name == "write" && call.int(0) == 2)  // what is wrong must be told
+      else { return nil }
+      count += 1
+      return fault.errno
+    }
+  }
+
+  private func judge(_ stage: Stage, _ ended: Sandbox.Run, _ number: Int, _ place: Comment) throws {
+    let scenario = stage.scenario
+    if ended.code != 0 {
+      #expect((64...78).contains(ended.code), place)
+      #expect(ended.errors.hasPrefix("post: "), place)
+    }
+    try stage.passBy(number)
+    let census = Census(of: stage.box, known: scenario.known, leased: scenario.leases)
+    stage.expectOrder(census, place)
+    let accepted = accepted(ended, scenario)
+    for (index, body) in scenario.sends.enumerated() {
+      let isAccepted = index < accepted
+      stage.expectAllOrNone(census, body, isAccepted: isAccepted, place)
+      if !isAccepted { #expect(census.topics["orders"]?["cur"]?.contains(body) != true, "refused; \(place)") }
+    }
+    if let newcomer = scenario.newcomer, ended.code == 0 {
+      for body in scenario.has { #expect(census.count(of: body, in: newcomer) == 1, place) }
+    }
+    guard scenario.hands else { return }
+    let first = stage.handedOut(ended)
+    let rest = try stage.box.post("read", scenario.mailbox, "--all").text
+    // Handed out, but not settled, and the command said so: it comes again.
+    let allowed = ended.errors.contains("cannot move letter") ? 1...2 : 1...1
+    for body in scenario.has {
+      let count = (first[body] ?? 0) + rest.count { String($0) == body }
+      #expect(allowed.contains(count), "\(body) came \(count) times; \(place)")
+    }
+  }
+
+  /// How many letters the command said were accepted.
+  private func accepted(_ ended: Sandbox.Run, _ scenario: Scenario) -> Int {
+    if ended.code == 0 { return scenario.sends.count }
+    let words = ended.errors.split(separator: " ")
+    guard let index = words.lastIndex(where: { $0.hasPrefix("letter") }),
+      ended.errors.hasSuffix(" accepted\n")
+    else { return 0 }
+    return Int(words[index - 1]) ?? 0
+  }
+}

@@ -1,0 +1,74 @@
+import Linux
+import TestKit
+import Testing
+
+/// Kill -9 at every system call of every command: between any two of them the office must be such that the
+/// next ordinary command finds everything in order, or puts it in order.
+@Suite(.needsPtrace) struct KillTests {
+  @Test(arguments: Scenario.all)
+  func aKillAtAnyCallLosesTearsAndDoublesNothing(scenario: Scenario) throws {
+    let stage = try Stage(scenario)
+    var twice = 0
+    for number in 1...Stage.callLimit {
+      try stage.reset()
+      let traced = try stage.start()
+      var call: Call? = nil
+      for _ in 0..<number { call = try traced.next() }
+      traced.kill()
+      let ended = try traced.wait()
+      guard let call else {
+        #expect(ended.code == 0, "unharmed: \(ended.errors)")
+        print("kill -9, \(scenario.name): \(number - 1) kills, handed out twice: \(twice)")
+        return
+      }
+      let place: Comment = "killed at call \(number), \(call.name)"
+      twice += try judge(stage, ended, number, place)
+    }
+    Issue.record("\(Stage.callLimit) calls were not all")
+  }
+
+  /// - Returns: how many letters were handed out twice.
+  private func judge(_ stage: Stage, _ ended: Sandbox.Run, _ number: Int, _ place: Comment) throws -> Int {
+    let scenario = stage.scenario
+    let inHands = try handedOutUnsettled(stage, ended)
+    try stage.passBy(number)
+    var census = Census(of: stage.box, known: scenario.known, leased: scenario.leases)
+    // A handler that outlives its watcher keeps its letter until it ends.
+    let isQuiet = try eventually {
+      if census.leftovers.allSatisfy({ !$0.contains("/cur/") }) { return true }
+      try stage.passBy(0)
+      census = Census(of: stage.box, known: scenario.known, leased: scenario.leases)
+      return census.leftovers.isEmpty
+    }
+    #expect(isQuiet, place)
+    stage.expectOrder(census, place)
+    for body in scenario.sends { stage.expectAllOrNone(census, body, place) }
+    guard scenario.hands else { return 0 }
+    return try judgeHandling(stage, ended, census, inHands, place)
+  }
+
+  /// The letters that had been handed out when the kill came, and were not settled: these alone may come twice.
+  private func handedOutUnsettled(_ stage: Stage, _ ended: Sandbox.Run) throws -> Set<String> {
+    let census = Census(of: stage.box, known: stage.scenario.known)
+    let letters = census.mailboxes[stage.scenario.mailbox] ?? [:]
+    return Set(letters.filter { $0.value == ["cur"] }.keys)
+  }
+
+  /// Reads what is left, and counts.
+  private func judgeHandling(
+    _ stage: Stage, _ ended: Sandbox.Run, _ census: Census, _ inHands: Set<String>, _ place: Comment
+  ) throws -> Int {
+    let first = stage.handedOut(ended)
+    for (body, places) in census.mailboxes[stage.scenario.mailbox] ?? [:] where places == ["done"] {
+      #expect(first[body] == 1, "\(place): \(body) is done and was handed out \(first[body] ?? 0) times")
+    }
+    let rest = try stage.box.post("read", stage.scenario.mailbox, "--all").text
+    var twice = 0
+    for body in stage.scenario.has {
+      let count = (first[body] ?? 0) + rest.count { String($0) == body }
+      #expect(count == 1 || (count == 2 && inHands.contains(body)), "\(place): \(body) came \(count) times")
+      if count > 1 { twice += 1 }
+    }
+    return twice
+  }
+}

@@ -1,0 +1,197 @@
+// What the tests of faults let happen: a command in a prepared office, and what must be true of the
+// office afterwards, whatever became of the command.
+
+import Glibc
+import Linux
+import TestKit
+import Testing
+
+struct Scenario: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// Prepares the office; each run gets a copy of it. `letters 1 2` sends letters to `orders`, whose
+  /// subscribers are stock, invoice and dispatch.
+  var before = ""
+  /// The words behind `post`; ID stands for the ID that `before` wrote into the file `id`.
+  let command: [String]
+  var input: [UInt8] = []
+  /// Bodies that the command sends.
+  var sends: [String] = []
+  /// Bodies that every subscriber has before.
+  var has: [String] = ["1", "2", "3"]
+  /// The mailbox that the command works on.
+  var mailbox = "stock"
+  /// Whether the command prints, or hands out, bodies: a letter that is done was handed out.
+  var hands = false
+  /// Letters may be in hands afterwards.
+  var leases = false
+  /// Mailboxes that get every letter in any case.
+  var subscribers = ["stock", "invoice", "dispatch"]
+  /// A mailbox that is only just subscribing: with an exit code of 0 it has all.
+  var newcomer: String?
+
+  /// How often a call fails when it goes on failing. A watcher does not give up: its trouble ends some time.
+  var endurance: Int { command[0] == "watch" ? 12 : .max }
+
+  var testDescription: String { name }
+
+  static let all: [Scenario] = [
+    Scenario(name: "send", command: ["send", "orders", "-m", "new"], sends: ["new"]),
+    Scenario(
+      name: "first send of all", before: "rm -r spool", command: ["send", "orders", "-m", "new"],
+      sends: ["new"],
+      has: [], subscribers: []),
+    Scenario(
+      name: "send --lines", command: ["send", "orders", "--lines"], input: Array("a\nb\nc\n".utf8),
+      sends: ["a", "b", "c"]),
+    Scenario(
+      name: "send a long letter", command: ["send", "orders"], input: Scenario.long,
+      sends: [Census.name(of: Scenario.long)]),
+    Scenario(
+      name: "subscribe --from start", command: ["subscribe", "audit", "orders", "--from", "start"],
+      newcomer: "audit"),
+    Scenario(name: "read", command: ["read", "stock"], hands: true),
+    Scenario(name: "read --all", command: ["read", "stock", "--all"], hands: true),
+    Scenario(
+      name: "read -- COMMAND",
+      command: ["read", "stock", "--all", "--", "sh", "-c", "cat >> handled; echo >> handled"],
+      hands: true),
+    Scenario(name: "read --lease", command: ["read", "stock", "--lease", "1h"], leases: true),
+    Scenario(
+      name: "done", before: "post read stock --lease 1h > id", command: ["done", "stock", "ID"], leases: true),
+    Scenario(
+      name: "fail", before: "post read stock --lease 1h > id", command: ["fail", "stock", "ID"], leases: true),
+    Scenario(
+      name: "release", before: "post read stock --lease 1h > id", command: ["release", "stock", "ID"],
+      leases: true),
+    Scenario(
+      name: "watch", before: "handler 'cat >> ../../../handled; echo >> ../../../handled'",
+      command: ["watch", "--until-empty"], hands: true),
+    Scenario(
+      name: "watch with a handler that fails", before: "handler 'exit 1'; echo 'Retry: 1ms..1ms' >> $conf",
+      command: ["watch", "--until-empty"]),
+    Scenario(
+      name: "sweep",
+      before: """
+        # A letter whose sender died after its first link, another that it was writing, a dead claim, a retry
+        # that is due, letters that are held, and one from a foreign program.
+        strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m 4 || true
+        strace -o /dev/null -e inject=fsync:signal=KILL:when=1 post send orders -m torn || true
+        strace -o /dev/null -e inject=write:signal=KILL:when=1 post read stock > /dev/null || true
+        post read invoice -- false || true
+        mv spool/mailboxes/dispatch away; post send orders -m 5 2> /dev/null; mv away spool/mailboxes/dispatch
+        printf 'Subject: foreign\\n\\n6' > spool/topics/orders/tmp/f; mv spool/topics/orders/tmp/f spool/topics/orders/new/f
+        """,
+      command: ["sweep"], has: ["1", "2", "3", "4", "5", "6"]),
+    Scenario(
+      name: "retry",
+      before: "for n in 1 2 3; do post fail stock $(post read stock --lease 1h); done",
+      command: ["retry", "stock", "ALL"]),
+    Scenario(
+      name: "unsubscribe", command: ["unsubscribe", "dispatch", "orders"], subscribers: ["stock", "invoice"]),
+  ]
+
+  static let long = (0..<200_000).map { UInt8(ascii: "a") + UInt8($0 % 26) }
+
+  var known: Set<String> { Set(has + sends) }
+}
+
+/// An office that a scenario can be played in again and again.
+struct Stage {
+  let box: Sandbox
+  let scenario: Scenario
+
+  init(_ scenario: Scenario) throws {
+    self.scenario = scenario
+    box = try Sandbox(inMemory: true)
+    try box.script(
+      """
+      for mailbox in stock invoice dispatch; do post subscribe $mailbox orders; done
+      printf '1\\n2\\n3\\n' | post send orders --lines
+      conf=spool/mailboxes/stock/mailbox.conf
+      handler() { printf 'Handler: %s\\nTries: 2\\n' "$1" > $conf; }
+      \(scenario.before)
+      touch id; mv id template-id
+      if test -d spool; then mv spool template; else mkdir empty; fi
+      """)
+  }
+
+  /// Sets the scene anew.
+  func reset() throws {
+    let copy = box.exists("template") ? "cp -a template spool" : ":"
+    _ = try box.shell("rm -rf spool handled; cp template-id id; \(copy)")
+  }
+
+  /// Starts the scenario's command and lets it run until its own first call: what the language's runtime
+  /// does before main is not ours.
+  func start() throws -> Traced {
+    let id = try box.read("id").filter { !$0.isNewline }
+    let words = scenario.command.map { Path($0 == "ID" ? id : $0) }
+    let traced = try Traced(box, [Sandbox.binary] + words, input: scenario.input, clockOffset: 0)
+    while let call = try traced.next() {
+      if call.name == "rt_sigaction", call.int(0) == SIGPIPE { return traced }
+    }
+    throw Failure("the program never came to its main")
+  }
+
+  /// No command here makes so many calls.
+  static let callLimit = 20_000
+
+  /// Lets a command run to its end.
+  /// - Parameter fault: what a call shall fail with.
+  func finish(_ traced: Traced, _ fault: (Call) throws -> Errno?) throws -> Sandbox.Run {
+    for _ in 0..<Stage.callLimit {
+      guard let call = try traced.next() else { return try traced.wait() }
+      if let errno = try fault(call) {
+        try traced.fail(errno)
+      } else if scenario.command[0] == "watch", call.name == "ppoll", call.arguments[1] == 2,
+        try traced.patience(of: call) ?? 0 > 0
+      {
+        try traced.sleep(through: call)  // a watcher without a handler at work
+      }
+    }
+    traced.kill()
+    let ended = try traced.wait()
+    throw Failure("it turned in circles: \(ended.errors.suffix(300))")
+  }
+
+  /// What the command has handed out so far: printed, or given to its handler.
+  func handedOut(_ run: Sandbox.Run) -> [String: Int] {
+    let handled = (try? box.read("handled")) ?? ""
+    var counts = [String: Int]()
+    // `post read` prints bodies with nothing between them; here each has one character.
+    let isHandled = scenario.command.contains("--") || scenario.command[0] == "watch"
+    let bodies =
+      isHandled
+      ? handled.split(separator: "\n").map(String.init) : run.text.map { String($0) }
+    for body in bodies { counts[body, default: 0] += 1 }
+    return counts
+  }
+}
+
+extension Stage {
+  /// One of the ordinary commands that put an office in order in passing.
+  func passBy(_ number: Int) throws {
+    guard box.exists("spool") else { return }
+    let isRead = number % 2 == 1 && scenario.mailbox == "stock" && box.exists("spool/mailboxes/stock")
+    if isRead { _ = try box.post("read", "stock", "--peek") } else { try box.must("sweep") }
+  }
+
+  /// What is true of every office at rest.
+  func expectOrder(_ census: Census, _ place: Comment) {
+    #expect(census.torn == [], place)
+    #expect(census.leftovers == [], place)
+    for mailbox in scenario.subscribers {
+      for body in scenario.has {
+        #expect(census.count(of: body, in: mailbox) == 1, "\(place): \(body) in \(mailbox)")
+      }
+    }
+  }
+
+  /// A letter is in every mailbox, or in none.
+  func expectAllOrNone(_ census: Census, _ body: String, isAccepted: Bool = false, _ place: Comment) {
+    let counts = scenario.subscribers.map { census.count(of: body, in: $0) }
+    let kept = census.topics["orders"]?["cur"]?.count { $0 == body } ?? 0
+    #expect(Set(counts + [kept]).count == 1 && kept <= 1, "\(place): \(body) in \(counts), kept \(kept)")
+    if isAccepted { #expect(kept == 1, "\(place): \(body) was accepted") }
+  }
+}

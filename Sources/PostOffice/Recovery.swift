@@ -215,30 +215,23 @@ extension Office {
   }
 
   /// Which of these letters a mailbox has, in any state.
-  ///
-  /// An ID of ours names one letter in the world. Foreign programs may choose a name twice; their
-  /// letters are told apart by inode, as long as mailbox and topic are on one file system.
   func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    var names = Set<LetterID>()
-    var inodes = [UInt64: LetterID]()
-    let here = try root.status(".").device
-    let there = try? root.status(mailbox.root / ".").device
-    for letter in letters {
-      if letter.id.isOurs || here != there {
-        names.insert(letter.id)
-      } else {
-        inodes[letter.inode] = letter.id
-      }
-    }
-    var found = Set<LetterID>()
     // Letters move to and fro between these places while we look. Whatever moves into a place that was
     // looked at already, comes from one that is looked at before it once more.
     let back: [Place] = [.later, .cur, .failed]
-    for place in back + Place.states {
+    return try find(letters, of: mailbox, in: back + Place.states)
+  }
+
+  /// Which of these letters are in these places of a mailbox.
+  func find(
+    _ letters: [Topic.Orphan], of mailbox: MailboxLayout, in places: [Place]
+  ) throws(Errno) -> Set<LetterID> {
+    let recognition = try Recognition(letters, in: mailbox, of: self)
+    var found = Set<LetterID>()
+    for place in places {
       do throws(Errno) {
         try root.directory(mailbox[place]).forEachEntry { name, inode in
-          let id = EntryName(Path(name)).id
-          if names.contains(id) { found.insert(id) } else if let id = inodes[inode] { found.insert(id) }
+          if let id = recognition.letter(named: name, inode: inode) { found.insert(id) }
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }

@@ -155,15 +155,23 @@ extension Mailbox {
 
   /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.
   package func retry(_ entry: Path, from place: Place) throws(PostError) {
+    _ = try bringBack(entry, from: place, as: "retried")
+  }
+
+  /// Puts a letter that has ended, or waits for its next attempt, back into `new/` with all its tries.
+  /// - Parameter event: what the log calls it.
+  /// - Returns: false if it is no longer there.
+  func bringBack(_ entry: Path, from place: Place, as event: String) throws(PostError) -> Bool {
     let id = EntryName(entry).id
     do throws(Errno) {
       try settleIn(entry, from: place, to: .new, as: EntryName(id))
-      unsynced.insert(.new)
+      unsynced.formUnion([.new, place])
     } catch .noEntry {
-      return
+      return false
     } catch {
       throw PostError(error, "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])")
     }
-    log("retried", id, "")
+    log(event, id, "")
+    return true
   }
 }

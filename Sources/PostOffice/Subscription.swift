@@ -154,17 +154,17 @@ extension Topic {
     let known = try office.known(letters, in: target)
     let delivery = Delivery(self)
     for letter in letters where !known.contains(letter.id) {
-      let source = layout.cur / letter.name
-      let file: File
-      do throws(Errno) { file = try office.root.open(source, .read) } catch .noEntry { continue }
-      _ = try delivery.place(source, letter.id, file: file, into: target)
+      _ = try delivery.placeKept(letter.name, letter.id, into: target)
     }
     try inbox.sync()
     return true
   }
 
   fileprivate func drop(_ mailbox: Name) throws(PostError) {
-    do throws(PostError) { try deliverHeld(to: mailbox) } catch {}  // what it can still take
+    // What it can still take; if another process is at it, that one delivers.
+    do throws(PostError) {
+      _ = try withLock { () throws(PostError) in try deliverHeld(to: mailbox) }
+    } catch {}
     do throws(Errno) {
       try? office.root.remove(layout.backlogMark(mailbox))
       try office.root.remove(layout.subscriber(mailbox))

@@ -70,7 +70,7 @@ extension Mailbox {
       count += 1
     }
     let rest = letters.values.sorted { $0.name < $1.name }
-    try attempt(what) { () throws(Errno) in try link(rest, of: topic, &count) }
+    try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try link(rest, of: topic, &count) }
   }
 
   /// Links letters of a topic that the mailbox does not have.

@@ -4,6 +4,15 @@
 
 import Linux
 
+/// What is left in a topic after somebody tidied up.
+enum Rest: Comparable {
+  case nothing
+  /// Living senders or other finishers are at work: there may be something to come back for soon.
+  case inOthersHands
+  /// What could not be done now: the disk is full, a mailbox is gone.
+  case inTrouble
+}
+
 extension Topic {
   /// How many letters one pass takes up.
   static let passLimit = 1024
@@ -11,14 +20,13 @@ extension Topic {
   static let passes = 64
 
   /// Finishes what was left in this topic. One subscriber's trouble is told, and stops nobody else.
-  /// - Returns: whether there is still something to come back for: senders or other finishers at work.
+  /// - Returns: what there is still to come back for.
   @discardableResult
-  package func tidy() throws(PostError) -> Bool {
+  func tidy() throws(PostError) -> Rest {
     office.clearDebris(in: layout.tmp)
-    var mustComeBack = try finishSorting()
-    if try !roll().unfinished.isEmpty, try !finishSubscriptions() { mustComeBack = true }
-    if try !deliverHeld() { mustComeBack = true }
-    return mustComeBack
+    var rest = try finishSorting()
+    if try !roll().unfinished.isEmpty { rest = max(rest, try finishSubscriptions()) }
+    return max(rest, try deliverHeld())
   }
 
   /// What a sender does for the office in passing. Its own letters are accepted: trouble is only told.
@@ -28,31 +36,31 @@ extension Topic {
   }
 
   /// Sorts letters in new/ whose sender is dead or was a foreign program.
-  /// - Returns: whether there is still something to come back for.
-  private func finishSorting() throws(PostError) -> Bool {
+  private func finishSorting() throws(PostError) -> Rest {
     for _ in 0..<Topic.passes {
-      var isBusy = false
+      var rest = Rest.nothing
       var orphans = [Orphan]()
       let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
       for name in names {
         switch office.isAbandoned(layout.new / name) {
         case .abandoned(let inode): orphans.append(Orphan(name: name, id: EntryName(name).id, inode: inode))
-        case .inHands: isBusy = true
+        case .inHands: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
         case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
         }
       }
-      guard !orphans.isEmpty else { return isBusy }
+      guard !orphans.isEmpty else { return rest }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
         let having = try mailboxesHaving(orphans)
-        for orphan in orphans { finish(orphan, having: having[orphan.id] ?? []) }
+        for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? []) { rest = .inTrouble }
       }
       // Another finisher may have listed new/ before our orphans came.
-      if !isDone || names.count < Topic.passLimit { return isBusy || !isDone }
+      if !isDone { return max(rest, .inOthersHands) }
+      if rest == .inTrouble || names.count < Topic.passLimit { return rest }
     }
-    return true
+    return .inOthersHands
   }
 
   /// A letter in new/ that nobody is sorting.
@@ -62,26 +70,31 @@ extension Topic {
     let inode: UInt64
   }
 
-  private func finish(_ orphan: Orphan, having: Set<Name>) {
+  /// - Returns: false if it is still to be sorted.
+  private func finish(_ orphan: Orphan, having: Set<Name>) -> Bool {
     var (name, id) = (orphan.name, orphan.id)
     do throws(Errno) {
       // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
       let file = try office.root.open(layout.new / name, .read)
       guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
-        return
+        return true
       }
-      if try file.status().size == 0 { return setAside(name, from: layout.new, because: "is empty") }
+      if try file.status().size == 0 {
+        setAside(name, from: layout.new, because: "is empty")
+        return true
+      }
       try file.sync()  // a foreign program may not have
       if try mustBeRenamed(orphan) {
         id = office.ids.next(now: Clock.wall, foreign: true)
         try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
         name = id.path
       }
-      Delivery(self).sort(name, id, file: file, having: having)
+      return Delivery(self).sort(name, id, file: file, having: having)
     } catch .noEntry {
-      return
+      return true
     } catch {
       office.warn(PostError(error, "cannot sort \(layout.new / name)").message)
+      return false
     }
   }
 
@@ -107,16 +120,17 @@ extension Topic {
   }
 
   /// Gives held letters to their mailboxes, as far as they can take them now.
-  /// - Returns: false if another process is at it.
-  private func deliverHeld() throws(PostError) -> Bool {
+  private func deliverHeld() throws(PostError) -> Rest {
     let waiting = try office.names(in: layout.held)
-    if waiting.isEmpty { return true }
-    return try withLock { () throws(PostError) in
+    if waiting.isEmpty { return .nothing }
+    var rest = Rest.nothing
+    let isDone = try withLock { () throws(PostError) in
       for mailbox in waiting {
         // A mailbox that still cannot take them is no news: post status tells how many are held.
-        do throws(PostError) { try deliverHeld(to: mailbox) } catch {}
+        do throws(PostError) { try deliverHeld(to: mailbox) } catch { rest = .inTrouble }
       }
     }
+    return isDone ? rest : .inOthersHands
   }
 
   func deliverHeld(to mailbox: Name) throws(PostError) {

@@ -48,6 +48,9 @@ final class SmallDisk: Sendable {
       set -e; mkdir disk; \(kind.mount(inodes: inodes)); touch mounted
       exec {never}<> <(:)  # to wait without a child that would hold the mount, too
       while test -d /proc/\(Host.processID) -a -d disk; do read -t 1 -u $never || true; done
+      for one in /proc/[1-9]*; do  # whoever else holds the mount
+        if test $one/ns/mnt -ef /proc/self/ns/mnt -a ${one#/proc/} != $$; then kill -KILL ${one#/proc/}; fi
+      done
       """
     keeper = Keeper(
       try box.start(["unshare", "--mount", "--propagation", "private", "/bin/bash", "-c", Path(script)]))

@@ -101,12 +101,8 @@ package struct Directory: ~Copyable {
   /// Makes everything on this directory's file system durable, syncfs(2).
   package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(fd) } }
 
-  /// Free space for unprivileged users on this directory's file system.
-  package borrowing func freeSpace() throws(Errno) -> (bytes: UInt64, inodes: UInt64) {
-    var buffer = statvfs()
-    _ = try check { fstatvfs(fd, &buffer) }
-    return (UInt64(buffer.f_bavail) * UInt64(buffer.f_frsize), UInt64(buffer.f_favail))
-  }
+  /// How much of this directory's file system is free.
+  package borrowing func space() throws(Errno) -> Space { try file.space() }
 
   /// Takes the directory's own lock, flock(2), for as long as it stays open.
   /// - Returns: false if somebody else has it.

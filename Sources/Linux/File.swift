@@ -127,10 +127,41 @@ package struct File: ~Copyable {
   /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing.
   package borrowing func sync() throws(Errno) { _ = try check { fsync(descriptor) } }
 
+  /// How much of the file's file system is free.
+  package borrowing func space() throws(Errno) -> Space {
+    var buffer = statvfs()
+    _ = try check { fstatvfs(descriptor, &buffer) }
+    let block = Int64(clamping: buffer.f_frsize)
+    func bytes(_ blocks: fsblkcnt_t) -> Int64 {
+      Int64(clamping: blocks).multipliedReportingOverflow(by: block).partialValue
+    }
+    return Space(
+      free: bytes(buffer.f_bavail), size: bytes(buffer.f_blocks),
+      freeInodes: Int64(clamping: buffer.f_favail),
+      inodes: Int64(clamping: buffer.f_files))
+  }
+
   package borrowing func status() throws(Errno) -> Status {
     var buffer = stat()
     _ = try check { fstat(descriptor, &buffer) }
     return Status(buffer)
+  }
+}
+
+/// What fstatvfs(3) tells of a file system.
+package struct Space: Hashable, Sendable {
+  /// Free for unprivileged users, as df(1) shows it, in bytes; and of how many.
+  package var free: Int64
+  package var size: Int64
+  /// Free inodes, and of how many; 0 of 0, where the file system makes them as it needs them (btrfs).
+  package var freeInodes: Int64
+  package var inodes: Int64
+
+  package init(free: Int64, size: Int64, freeInodes: Int64, inodes: Int64) {
+    self.free = free
+    self.size = size
+    self.freeInodes = freeInodes
+    self.inodes = inodes
   }
 }
 

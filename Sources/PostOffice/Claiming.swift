@@ -15,6 +15,8 @@ public final class Claim {
   public let attempt: Int
   /// The letter's file name in `cur/`.
   package internal(set) var entry: EntryName
+  /// The note about this attempt is written, even if the letter could not be settled then.
+  var isNoted = false
 
   init(_ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName) {
     self.letter = letter
@@ -64,7 +66,7 @@ extension Mailbox {
         switch error {
         case .corrupt(let how): troubles.append(try setAside(name, because: how))
         case .errno(let errno):
-          let trouble = PostError(errno, "cannot claim \(layout[.new] / name)")
+          let trouble = office.trouble(errno, "cannot claim \(layout[.new] / name)", in: layout.root)
           let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
           guard isItsOwn, unreadable.count < Mailbox.unreadableLimit else { throw trouble }
           unreadable.insert(name)
@@ -167,7 +169,7 @@ extension Mailbox {
       var entry = EntryName(name)
       entry.until = nil
       do throws(Errno) { try settleIn(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch {
-        throw PostError(error, "cannot put \(layout[.later] / name) back")
+        throw office.trouble(error, "cannot put \(layout[.later] / name) back", in: layout.root)
       }
       window = []  // it may be older than what we had in mind
     }

@@ -21,20 +21,25 @@ struct Delivery {
   ///   - name: its file name in new/.
   ///   - file: the letter, open.
   ///   - having: mailboxes known to have it already.
-  func sort(_ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = []) {
+  /// - Returns: false if it stays in new/ until somebody else comes.
+  @discardableResult
+  func sort(_ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = []) -> Bool {
     do throws(PostError) {
       let subscribers = try topic.subscribers().filter { !having.contains($0) }
       try deliver(layout.new / name, id, file: file, to: subscribers, having: having)
-      try attempt("cannot move letter \(id) to \(layout.cur)") { () throws(Errno) in
+      try office.attemptWrite("cannot move letter \(id) to \(layout.cur)", in: layout.root) {
+        () throws(Errno) in
         do throws(Errno) {
           try office.root.rename(layout.new / name, to: office.root, layout.cur / id.path)
         } catch .exists {
           try office.root.remove(layout.new / name)  // cur/ has it: sorted once already
         }
       }
+      return true
     } catch {
       office.warn(
         "\(error.message); letter \(id) is accepted and stays in \(layout.new) until it can be sorted")
+      return false
     }
   }
 
@@ -50,12 +55,10 @@ struct Delivery {
         if try place(source, id, file: file, into: mailbox) { linked.append(name) }
       } catch {
         refused.append(name)
+        let hint = "letter \(id) is held for it (gone for good? post unsubscribe \(name) \(topic.name))"
+        let folder = layout.subscriber(name)
         office.warn(
-          PostError(
-            error, "cannot deliver to mailbox \(name)",
-            hint:
-              "letter \(id) is held for it (gone for good? post unsubscribe \(name) \(topic.name))"
-          ).message)
+          office.trouble(error, "cannot deliver to mailbox \(name)", in: folder, hint: hint).message)
       }
     }
     for name in refused { try hold(source, id, for: name) }
@@ -84,6 +87,19 @@ struct Delivery {
     }
   }
 
+  /// Gives a mailbox a letter that the topic keeps, as ``place(_:_:file:into:)`` does.
+  /// - Returns: whether the mailbox's new/ must still be made durable; nil: the letter has just been pruned.
+  func placeKept(_ name: Path, _ id: LetterID, into mailbox: MailboxLayout) throws(Errno) -> Bool? {
+    let source = layout.cur / name
+    do throws(Errno) {
+      let file = try office.root.open(source, .read)
+      return try place(source, id, file: file, into: mailbox)
+    } catch .noEntry {
+      if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
+      return nil
+    }
+  }
+
   /// Copies through the mailbox's own tmp/, as a sender would.
   private func copy(_ id: LetterID, file: borrowing File, into mailbox: MailboxLayout) throws(Errno) {
     let draft = mailbox[.tmp] / id.path
@@ -91,6 +107,9 @@ struct Delivery {
     let copy = try office.root.open(draft, .create(permissions: 0o444))
     do throws(Errno) {
       guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
+      // Whoever passes by tries a held letter again: that shall not fill a disk to the brim each time.
+      let space = try copy.space()
+      if space.isKnown, try space.free < file.status().size { throw .noSpace }
       try copy.write(contentOf: file)
       try copy.sync()
       do throws(Errno) {
@@ -124,7 +143,8 @@ struct Delivery {
 
   /// Keeps a letter for a mailbox that cannot take it now.
   private func hold(_ source: Path, _ id: LetterID, for mailbox: Name) throws(PostError) {
-    try attempt("cannot hold letter \(id) for mailbox \(mailbox)") { () throws(Errno) in
+    try office.attemptWrite("cannot hold letter \(id) for mailbox \(mailbox)", in: layout.root) {
+      () throws(Errno) in
       let held = layout.held(for: mailbox)
       if try !office.root.exists(held) {
         try office.make([layout.held], in: layout.root)

@@ -12,6 +12,19 @@ final class Desk {
   var isServed = true
   /// Letters that this watcher holds.
   private var holding: Set<LetterID> = []
+  /// Handled, but that could not be written down yet: on a full disk, mostly. They stay in our hands, so that
+  /// nobody handles them again, and as long as there are some, no other letter takes their place.
+  private(set) var unsettled: [Unsettled] = []
+  /// What kept the mailbox from being served last.
+  private(set) var trouble: PostError?
+
+  /// A claim whose verdict is known.
+  struct Unsettled {
+    let claim: Claim
+    let verdict: Verdict
+    let settings: Settings
+    let words: [UInt8]
+  }
 
   init(_ mailbox: Mailbox, _ settings: Settings) {
     name = mailbox.name
@@ -39,6 +52,21 @@ final class Desk {
   func giveUp(_ id: LetterID, due: Int64?) {
     schedule.ended(due: due)
     holding.remove(id)
+  }
+
+  /// A letter's end could not be written down.
+  func keep(_ end: Unsettled) { unsettled.append(end) }
+
+  /// Takes up the letters whose end could not be written down.
+  func takeUnsettled() -> [Unsettled] {
+    defer { unsettled = [] }
+    return unsettled
+  }
+
+  /// The mailbox cannot be read or written; it is tried again after a pause.
+  func isInTrouble(_ error: PostError) {
+    trouble = error
+    schedule.isInTrouble(now: Clock.monotonic)
   }
 
   /// Looks at what is neither waiting nor ours: retries, leases, claims of others.
@@ -84,7 +112,7 @@ final class TopicDesk {
   private let office: Office
   /// When to see whether letters lie unsorted.
   private(set) var checkAt: Int64? = 0
-  /// It could not be looked at; nobody should wait for it.
+  /// It could not be tidied up to the end; nobody should wait for it.
   private(set) var isInTrouble = false
   private var rounds = 0
 
@@ -105,15 +133,22 @@ final class TopicDesk {
     checkAt = nil
     isInTrouble = false
     do throws(PostError) {
-      guard try office.topic(name).tidy() else { return }
-      comeBack(now, first: Watcher.sortingGrace, longest: Schedule.longestRecheck)
+      switch try office.topic(name).tidy() {
+      case .nothing: return
+      case .inOthersHands: comeBack(now, first: Watcher.sortingGrace, longest: Schedule.longestRecheck)
+      case .inTrouble: comeBackAfterTrouble(now)
+      }
     } catch let error where error.kind == .notFound || error.kind == .noPermission {
       return  // gone, or not ours
     } catch {
       office.warn(error.message)
-      isInTrouble = true
-      comeBack(now, first: Schedule.firstPause, longest: Schedule.longestPause)
+      comeBackAfterTrouble(now)
     }
+  }
+
+  private func comeBackAfterTrouble(_ now: Int64) {
+    isInTrouble = true
+    comeBack(now, first: Schedule.firstPause, longest: Schedule.longestPause)
   }
 
   private func comeBack(_ now: Int64, first: Int64, longest: Int64) {

@@ -78,6 +78,6 @@ public enum Place: String, Sendable, CaseIterable {
 
   /// Where letters are; a letter is in one of these at a time.
   public static let states: [Place] = [.new, .cur, .later, .done, .failed, .corrupt]
-  /// What is made with a mailbox.
-  static let required: [Place] = [.tmp, .new, .cur, .later, .done, .failed, .notes, .log]
+  /// What is made with a mailbox. `new` is last: whoever sees it takes the mailbox for a whole one.
+  static let required: [Place] = [.tmp, .cur, .later, .done, .failed, .notes, .log, .new]
 }

@@ -30,7 +30,7 @@ public final class Mailbox {
 
   /// Moves a letter within the mailbox. On a full disk the ballast is given up for it.
   func move(_ entry: Path, from place: Place, to target: Place, as name: EntryName) throws(Errno) {
-    try Ballast(office).sparing { () throws(Errno) in
+    try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
       try office.root.rename(layout[place] / entry, to: office.root, layout[target] / name.path)
     }
   }
@@ -107,32 +107,36 @@ extension Office {
   func mailbox(_ name: Name, completing: Bool) throws(PostError) -> Mailbox {
     do throws(Errno) {
       guard try root.exists(MailboxLayout(name)[.new]) else { throw .noEntry }
-      if completing { try complete(MailboxLayout(name)) }
+      var made = [Path]()
+      if completing { try complete(MailboxLayout(name), noting: &made) }
       return try Mailbox(name, self)
     } catch .noEntry {
       throw PostError(
         .notFound, "there is no mailbox '\(name)' in \(path); post subscribe \(name) TOPIC makes it")
     } catch {
-      throw PostError(error, "cannot open mailbox \(name) in \(path)")
+      throw trouble(error, "cannot open mailbox \(name) in \(path)")
     }
   }
 
   /// The mailbox of this name, made if it is missing.
   @discardableResult
   public func makeMailbox(_ name: Name) throws(PostError) -> Mailbox {
-    try attempt("cannot make \(path)/\(MailboxLayout(name).root)") { () throws(Errno) in
-      try complete(MailboxLayout(name))
-      return try Mailbox(name, self)
+    let layout = MailboxLayout(name)
+    try attemptMaking("cannot make \(path)/\(layout.root)") { (made) throws(Errno) in
+      try complete(layout, noting: &made)
+    }
+    return try attempt("cannot open mailbox \(name) in \(path)") { () throws(Errno) in
+      try Mailbox(name, self)
     }
   }
 
   /// Makes the directories that a mailbox lacks: git, backups and tidy people drop empty ones.
-  private func complete(_ layout: MailboxLayout) throws(Errno) {
+  private func complete(_ layout: MailboxLayout, noting made: inout [Path]) throws(Errno) {
     var isComplete = true
     for place in Place.required where isComplete { isComplete = try root.exists(layout[place]) }
     if isComplete { return }
-    try make([layout.root], in: Layout.mailboxes)
-    try make(Place.required.map { layout[$0] }, in: layout.root)
+    try make([layout.root], in: Layout.mailboxes, noting: &made)
+    try make(Place.required.map { layout[$0] }, in: layout.root, noting: &made)
     try root.sync()
   }
 

@@ -16,9 +16,9 @@ extension Mailbox {
     }
     do throws(Errno) {
       let path = layout[.notes] / id.path
-      try office.root.open(path, .append(permissions: 0o666)).write(text)
+      try add(text, to: path)
     } catch {
-      office.warn(PostError(error, "cannot write \(layout[.notes] / id.path)").message)
+      office.warn(office.trouble(error, "cannot write \(layout[.notes] / id.path)", in: layout.root).message)
     }
   }
 
@@ -35,7 +35,16 @@ extension Mailbox {
     let now = UTC(seconds: Clock.wall / 1_000_000_000)
     let line = "\(now.timestamp) \(event) \(id)\(detail.isEmpty ? "" : " " + detail)\n"
     do throws(Errno) {
-      try office.root.open(layout[.log] / now.date, .append(permissions: 0o666)).write(line)
+      try add(Array(line.utf8), to: layout[.log] / now.date)
     } catch {}
+  }
+
+  /// Adds to a file. One that was just made, and could not be written because the disk is full, goes again.
+  private func add(_ text: [UInt8], to path: Path) throws(Errno) {
+    let file = try office.root.open(path, .append(permissions: 0o666))
+    do throws(Errno) { try file.write(text) } catch {
+      if (try? file.status().size) == 0 { try? office.root.remove(path) }
+      throw error
+    }
   }
 }

@@ -11,6 +11,8 @@ public final class Office {
   package let path: Path
   package let root: Directory
   var ids = LetterIDs()
+  /// What Min-Free says for topics, and when that was read (monotonic nanoseconds).
+  var minFrees: [Name: (value: MinFree, readAt: Int64)] = [:]
   /// `user@host`, for the From of letters.
   private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 
@@ -87,7 +89,7 @@ public final class Office {
 
   /// Makes the first directories. `mailboxes` is last: whoever sees it knows that the rest is durable.
   private func furnish() throws(PostError) {
-    try attempt("cannot make \(path)/\(Layout.topics)") { () throws(Errno) in
+    try attemptWrite("cannot make \(path)/\(Layout.topics)") { () throws(Errno) in
       try make([Layout.topics], in: ".")
       // A parent that we cannot open was not made by us.
       do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
@@ -98,8 +100,32 @@ public final class Office {
 
   /// Makes directories, those that exist stay, and makes their names durable.
   func make(_ folders: [Path], in parent: Path) throws(Errno) {
-    for folder in folders { do throws(Errno) { try root.makeDirectory(folder) } catch .exists {} }
+    var made = [Path]()
+    try make(folders, in: parent, noting: &made)
+  }
+
+  /// The same, and notes which ones it made.
+  func make(_ folders: [Path], in parent: Path, noting made: inout [Path]) throws(Errno) {
+    for folder in folders {
+      do throws(Errno) {
+        try root.makeDirectory(folder)
+        made.append(folder)
+      } catch .exists {}
+    }
     try root.directory(parent).sync()
+  }
+
+  /// Runs steps that make directories. If one fails, what was made goes again: half a topic or mailbox is of
+  /// use to nobody, and on a full disk it may have taken the last inodes.
+  func attemptMaking(
+    _ what: @autoclosure () -> String, _ steps: (_ made: inout [Path]) throws(Errno) -> Void
+  ) throws(PostError) {
+    var made = [Path]()
+    do throws(Errno) { try steps(&made) } catch {
+      let trouble = trouble(error, what())  // before there is space again
+      for folder in made.reversed() { try? root.removeDirectory(folder) }
+      throw trouble
+    }
   }
 
   /// Replaces a small file whole: a settings file, a sign.

@@ -4,6 +4,15 @@
 
 import Linux
 
+/// What is left in a topic after somebody tidied up.
+enum Rest: Comparable {
+  case nothing
+  /// Living senders or other finishers are at work: there may be something to come back for soon.
+  case inOthersHands
+  /// What could not be done now: the disk is full, a mailbox is gone.
+  case inTrouble
+}
+
 extension Topic {
   /// How many letters one pass takes up.
   static let passLimit = 1024
@@ -11,14 +20,13 @@ extension Topic {
   static let passes = 64
 
   /// Finishes what was left in this topic. One subscriber's trouble is told, and stops nobody else.
-  /// - Returns: whether there is still something to come back for: senders or other finishers at work.
+  /// - Returns: what there is still to come back for.
   @discardableResult
-  package func tidy() throws(PostError) -> Bool {
+  func tidy() throws(PostError) -> Rest {
     office.clearDebris(in: layout.tmp)
-    var mustComeBack = try finishSorting()
-    if try !roll().unfinished.isEmpty, try !finishSubscriptions() { mustComeBack = true }
-    if try !deliverHeld() { mustComeBack = true }
-    return mustComeBack
+    var rest = try finishSorting()
+    if try !roll().unfinished.isEmpty { rest = max(rest, try finishSubscriptions()) }
+    return max(rest, try deliverHeld())
   }
 
   /// What a sender does for the office in passing. Its own letters are accepted: trouble is only told.
@@ -28,31 +36,31 @@ extension Topic {
   }
 
   /// Sorts letters in new/ whose sender is dead or was a foreign program.
-  /// - Returns: whether there is still something to come back for.
-  private func finishSorting() throws(PostError) -> Bool {
+  private func finishSorting() throws(PostError) -> Rest {
     for _ in 0..<Topic.passes {
-      var isBusy = false
+      var rest = Rest.nothing
       var orphans = [Orphan]()
       let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
       for name in names {
         switch office.isAbandoned(layout.new / name) {
         case .abandoned(let inode): orphans.append(Orphan(name: name, id: EntryName(name).id, inode: inode))
-        case .inHands: isBusy = true
+        case .inHands: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
         case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
         }
       }
-      guard !orphans.isEmpty else { return isBusy }
+      guard !orphans.isEmpty else { return rest }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
         let having = try mailboxesHaving(orphans)
-        for orphan in orphans { finish(orphan, having: having[orphan.id] ?? []) }
+        for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? []) { rest = .inTrouble }
       }
       // Another finisher may have listed new/ before our orphans came.
-      if !isDone || names.count < Topic.passLimit { return isBusy || !isDone }
+      if !isDone { return max(rest, .inOthersHands) }
+      if rest == .inTrouble || names.count < Topic.passLimit { return rest }
     }
-    return true
+    return .inOthersHands
   }
 
   /// A letter in new/ that nobody is sorting.
@@ -62,15 +70,19 @@ extension Topic {
     let inode: UInt64
   }
 
-  private func finish(_ orphan: Orphan, having: Set<Name>) {
+  /// - Returns: false if it is still to be sorted.
+  private func finish(_ orphan: Orphan, having: Set<Name>) -> Bool {
     var (name, id) = (orphan.name, orphan.id)
     do throws(Errno) {
       // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
       let file = try office.root.open(layout.new / name, .read)
       guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
-        return
+        return true
       }
-      if try file.status().size == 0 { return setAside(name, from: layout.new, because: "is empty") }
+      if try file.status().size == 0 {
+        setAside(name, from: layout.new, because: "is empty")
+        return true
+      }
       // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
       let durable: File
       if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
@@ -79,11 +91,12 @@ extension Topic {
         try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
         name = id.path
       }
-      Delivery(self).sort(name, id, file: durable, having: having)
+      return Delivery(self).sort(name, id, file: durable, having: having)
     } catch .noEntry {
-      return
+      return true
     } catch {
       office.warn(PostError(error, "cannot sort \(layout.new / name)").message)
+      return false
     }
   }
 
@@ -126,16 +139,17 @@ extension Topic {
   }
 
   /// Gives held letters to their mailboxes, as far as they can take them now.
-  /// - Returns: false if another process is at it.
-  private func deliverHeld() throws(PostError) -> Bool {
+  private func deliverHeld() throws(PostError) -> Rest {
     let waiting = try office.names(in: layout.held)
-    if waiting.isEmpty { return true }
-    return try withLock { () throws(PostError) in
+    if waiting.isEmpty { return .nothing }
+    var rest = Rest.nothing
+    let isDone = try withLock { () throws(PostError) in
       for mailbox in waiting {
         // A mailbox that still cannot take them is no news: post status tells how many are held.
-        do throws(PostError) { try deliverHeld(to: mailbox) } catch {}
+        do throws(PostError) { try deliverHeld(to: mailbox) } catch { rest = .inTrouble }
       }
     }
+    return isDone ? rest : .inOthersHands
   }
 
   func deliverHeld(to mailbox: Name) throws(PostError) {
@@ -234,30 +248,23 @@ extension Office {
   }
 
   /// Which of these letters a mailbox has, in any state.
-  ///
-  /// An ID of ours names one letter in the world. Foreign programs may choose a name twice; their
-  /// letters are told apart by inode, as long as mailbox and topic are on one file system.
   func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    var names = Set<LetterID>()
-    var inodes = [UInt64: LetterID]()
-    let here = try root.status(".").device
-    let there = try? root.status(mailbox.root / ".").device
-    for letter in letters {
-      if letter.id.isOurs || here != there {
-        names.insert(letter.id)
-      } else {
-        inodes[letter.inode] = letter.id
-      }
-    }
-    var found = Set<LetterID>()
     // Letters move to and fro between these places while we look. Whatever moves into a place that was
     // looked at already, comes from one that is looked at before it once more.
     let back: [Place] = [.later, .cur, .failed]
-    for place in back + Place.states {
+    return try find(letters, of: mailbox, in: back + Place.states)
+  }
+
+  /// Which of these letters are in these places of a mailbox.
+  func find(
+    _ letters: [Topic.Orphan], of mailbox: MailboxLayout, in places: [Place]
+  ) throws(Errno) -> Set<LetterID> {
+    let recognition = try Recognition(letters, in: mailbox, of: self)
+    var found = Set<LetterID>()
+    for place in places {
       do throws(Errno) {
         try root.directory(mailbox[place]).forEachEntry { name, inode in
-          let id = EntryName(Path(name)).id
-          if names.contains(id) { found.insert(id) } else if let id = inodes[inode] { found.insert(id) }
+          if let id = recognition.letter(named: name, inode: inode) { found.insert(id) }
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }

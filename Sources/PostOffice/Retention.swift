@@ -20,6 +20,7 @@ extension Office {
       } catch { troubles.append(error) }
     }
     Ballast(self).lay()
+    for words in (try? shortages()) ?? [] { warn(words) }
     for trouble in troubles.dropFirst() { warn(trouble.message) }
     if let first = troubles.first { throw first }
   }

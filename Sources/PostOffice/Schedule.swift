@@ -112,6 +112,7 @@ struct Schedule {
   // MARK: What to do
 
   var isKnownBroken: Bool { pause != nil }
+  var isHandlerBroken: Bool { pause?.reason == .handler }
   /// The end of the pause that it is in, or was in last.
   var pausedUntil: Int64? { pause?.until }
 

@@ -52,7 +52,7 @@ extension Topic {
 
   /// Sends a letter. When this returns, it survives kill -9 and power loss and reaches every mailbox
   /// that is subscribed now. When it throws, it reaches nobody.
-  /// - Throws: bad data (a header), try again (full disk), I/O error, no permission.
+  /// - Throws: bad data (a header), try again (full disk, Min-Free), I/O error, no permission.
   @discardableResult
   public func send(_ body: [UInt8], _ envelope: Envelope = Envelope()) throws(PostError) -> LetterID {
     var rest = body[...]
@@ -69,6 +69,7 @@ extension Topic {
     let fields = try envelope.fields()
     let draft = try makeDraft()
     do throws(PostError) {
+      try checkSpace(draft.file)
       try write(draft, fields, source)
       try accept(draft)
     } catch {
@@ -88,7 +89,8 @@ extension Topic {
 
   /// Makes the letter's file and takes the sorter's lock on it, before any input is read.
   private func makeDraft() throws(PostError) -> Draft {
-    try attempt("cannot write into \(office.path)/\(layout.tmp)") { () throws(Errno) in
+    try office.attemptWrite("cannot write into \(office.path)/\(layout.tmp)", in: layout.root) {
+      () throws(Errno) in
       while true {
         let id = office.ids.next(now: Clock.wall)
         let file: File
@@ -128,20 +130,20 @@ extension Topic {
     take(filled)
     var first = header(draft.id, fields, length: isWhole ? length : nil, crc)
     first += buffer[..<filled]
-    try attempt(place) { () throws(Errno) in try draft.file.write(first) }
+    try office.attemptWrite(place, in: layout.root) { () throws(Errno) in try draft.file.write(first) }
     if isWhole { return }
 
     while true {
       let count = try source(buffer)
       if count == 0 { break }
       take(count)
-      try attempt(place) { () throws(Errno) in
+      try office.attemptWrite(place, in: layout.root) { () throws(Errno) in
         try draft.file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       }
     }
     // Now length and digest are known; the header was written with room for them.
     let final = header(draft.id, fields, length: length, padded: true, crc)
-    try attempt(place) { () throws(Errno) in
+    try office.attemptWrite(place, in: layout.root) { () throws(Errno) in
       try draft.file.seek(to: 0)
       try draft.file.write(final)
     }
@@ -166,11 +168,14 @@ extension Topic {
 
   /// Makes the letter durable and puts it into new/: the moment it is accepted.
   private func accept(_ draft: borrowing Draft) throws(PostError) {
-    try attempt("cannot make the letter durable in \(office.path)/\(layout.tmp)") { () throws(Errno) in
+    let place = "\(office.path)/\(layout.tmp)"
+    try office.attemptWrite("cannot make the letter durable in \(place)", in: layout.root) {
+      () throws(Errno) in
       // Before any other name exists: else a power cut can show a letter of zeros under it.
       try draft.file.sync()
     }
-    try attempt("cannot accept the letter into \(office.path)/\(layout.new)") { () throws(Errno) in
+    let goal = "\(office.path)/\(layout.new)"
+    try office.attemptWrite("cannot accept the letter into \(goal)", in: layout.root) { () throws(Errno) in
       try office.root.rename(layout.tmp / draft.id.path, to: office.root, layout.new / draft.id.path)
       try office.syncNames(in: layout.new, of: draft.file)
     }

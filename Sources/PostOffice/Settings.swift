@@ -19,6 +19,8 @@ public struct Settings: Hashable, Sendable {
   public var keepDone: Duration? = .seconds(7 * 86_400)
   /// How long a topic keeps letters for replay and new subscribers; nil: forever.
   public var keep: Duration? = .seconds(7 * 86_400)
+  /// How much must be free on a topic's file system for it to take new letters.
+  public var minFree = MinFree.off
 
   public init() {}
 
@@ -79,6 +81,13 @@ package struct Setting: Sendable {
     Setting(name: "Keep", scopes: [.office, .topic], expects: "a duration such as 7d, or forever") {
       guard let limit = optionalDuration($0, none: "forever") else { return nil }
       $1.keep = limit
+      return true
+    },
+    Setting(
+      name: "Min-Free", scopes: [.office, .topic], expects: "a size such as 100M, or a percentage such as 5%"
+    ) {
+      guard let least = MinFree($0) else { return nil }
+      $1.minFree = least
       return true
     },
   ]
@@ -196,7 +205,7 @@ extension Office {
     for (name, value) in changes { file.set(name, to: value) }
     var checked = Settings()
     try file.apply(to: &checked, scope: .mailbox)
-    try attempt("cannot write \(layout.settings)") { () throws(Errno) in
+    try attemptWrite("cannot write \(layout.settings)", in: layout.root) { () throws(Errno) in
       try replace(layout.settings, with: String(decoding: file.bytes, as: UTF8.self), through: layout[.tmp])
     }
   }

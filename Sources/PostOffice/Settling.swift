@@ -65,15 +65,13 @@ extension Claim {
     case .retry(let reason) where !isLast:
       let delay = settings.delay(afterAttempt: attempt)
       let due = Clock.wall / 1_000_000 + delay.milliseconds
-      mailbox.note(
-        letter.id, "attempt \(attempt) of \(settings.tries): \(reason); tried again in \(delay.postText)",
-        words)
+      note("attempt \(attempt) of \(settings.tries): \(reason); tried again in \(delay.postText)", words)
       try end(in: .later, EntryName(letter.id, attempt: attempt, until: due))
       mailbox.log("retry", letter.id, "attempt=\(attempt) \(reason)")
       return .later(due)
     case .retry(let reason), .failed(let reason):
       let remark = isLast && verdict == .retry(reason) ? "no tries left" : "failed for good"
-      mailbox.note(letter.id, "attempt \(attempt) of \(settings.tries): \(reason); \(remark)", words)
+      note("attempt \(attempt) of \(settings.tries): \(reason); \(remark)", words)
       try end(in: .failed, EntryName(letter.id, attempt: attempt))
       mailbox.log("failed", letter.id, "attempt=\(attempt) \(reason)")
       return .failed
@@ -84,6 +82,11 @@ extension Claim {
   public func release() throws(PostError) {
     try end(in: .new, EntryName(letter.id, attempt: attempt - 1))
     mailbox.log("released", letter.id, "attempt=\(attempt)")
+  }
+
+  private func note(_ line: String, _ words: [UInt8]) {
+    if !isNoted { mailbox.note(letter.id, line, words) }
+    isNoted = true
   }
 
   private func end(in place: Place, _ name: EntryName) throws(PostError) {
@@ -121,9 +124,9 @@ extension Mailbox {
       }
       unsynced.insert(place)
     } catch {
-      throw PostError(
-        error,
-        "cannot move letter \(name.id) of mailbox \(self.name) from \(layout[.cur]) to \(layout[place])")
+      let what =
+        "cannot move letter \(name.id) of mailbox \(self.name) from \(layout[.cur]) to \(layout[place])"
+      throw office.trouble(error, what, in: layout.root)
     }
   }
 
@@ -155,15 +158,24 @@ extension Mailbox {
 
   /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.
   package func retry(_ entry: Path, from place: Place) throws(PostError) {
+    _ = try bringBack(entry, from: place, as: "retried")
+  }
+
+  /// Puts a letter that has ended, or waits for its next attempt, back into `new/` with all its tries.
+  /// - Parameter event: what the log calls it.
+  /// - Returns: false if it is no longer there.
+  func bringBack(_ entry: Path, from place: Place, as event: String) throws(PostError) -> Bool {
     let id = EntryName(entry).id
     do throws(Errno) {
       try settleIn(entry, from: place, to: .new, as: EntryName(id))
-      unsynced.insert(.new)
+      unsynced.formUnion([.new, place])
     } catch .noEntry {
-      return
+      return false
     } catch {
-      throw PostError(error, "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])")
+      let what = "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])"
+      throw office.trouble(error, what, in: layout.root)
     }
-    log("retried", id, "")
+    log(event, id, "")
+    return true
   }
 }

@@ -48,40 +48,47 @@ extension Topic {
   /// A mark (`.stock`, beside the symlink `stock`) exists from before the symlink until the backlog
   /// is linked. If we die on the way, whoever finds the mark unlocked goes on.
   fileprivate func add(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
-    try attempt("cannot subscribe \(mailbox) to \(name)") { () throws(Errno) in
-      let link = layout.subscriber(mailbox)
+    try enlist(mailbox, backlog)
+    _ = try withLock(waiting: true) { () throws(PostError) in
+      do throws(PostError) { _ = try finishSubscription(mailbox, patience: Topic.patience) } catch {
+        throw PostError(error.kind, "\(error.message); what is missing comes as soon as it can")
+      }
+    }
+  }
+
+  /// Makes mark and symlink, durably. A subscriber that is there already keeps what it has; what an earlier one
+  /// left undone is finished later.
+  private func enlist(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
+    let what = "cannot subscribe \(mailbox) to \(name)"
+    let link = layout.subscriber(mailbox)
+    if try attempt(what, { () throws(Errno) in try office.root.exists(link) }) { return }
+    let mark = try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try makeMark(mailbox) }
+    do throws(Errno) {
+      try write(backlog, into: mark)
       let folder = try office.root.directory(layout.subscribers)
-      if try office.root.exists(link) { return }  // what an earlier subscriber left undone is finished below
-      let mark = try makeMark(mailbox, backlog)
       try folder.sync()  // the mark before the symlink, or a power cut could forget that letters are due
       do throws(Errno) {
         try office.root.makeSymlink(link, to: TopicLayout.subscriberTarget(mailbox))
       } catch .exists {}
       try folder.sync()
-      _ = consume mark  // its lock kept others away until the symlink was there
+    } catch {
+      let trouble = office.trouble(error, what, in: layout.root)
+      // A mark without a symlink has subscribed nobody. While we hold its lock it is ours to remove.
+      if (try? office.root.exists(link)) == false { try? office.root.remove(layout.backlogMark(mailbox)) }
+      _ = consume mark
+      throw trouble
     }
-    _ = try withLock(waiting: true) { () throws(PostError) in
-      _ = try finishSubscription(mailbox, patience: Topic.patience)
-    }
+    _ = consume mark  // its lock kept others away until the symlink was there
   }
 
   /// Makes the mark, locked; removes one of a subscriber that died before its symlink was there: it
   /// has subscribed nobody.
-  private func makeMark(_ mailbox: Name, _ backlog: Backlog) throws(Errno) -> File {
-    let now = Clock.wall / 1_000_000_000
-    let since: Int64 =
-      switch backlog {
-      case .now: .max
-      case .start: 0
-      case .since(let age): now - age.components.seconds
-      }
+  private func makeMark(_ mailbox: Name) throws(Errno) -> File {
     while true {
       let path = layout.backlogMark(mailbox)
       do throws(Errno) {
         let mark = try office.root.open(path, .create(permissions: 0o666))
         guard try mark.tryLock(.exclusive, byte: sorterByte), try mark.status().links > 0 else { continue }
-        try mark.write("Since: \(since)\n")
-        try mark.sync()
         return mark
       } catch .exists {
         let old = try office.root.open(path, .read)
@@ -90,27 +97,43 @@ extension Topic {
     }
   }
 
+  /// Writes into the mark which letters are due.
+  private func write(_ backlog: Backlog, into mark: borrowing File) throws(Errno) {
+    let now = Clock.wall / 1_000_000_000
+    let since: Int64 =
+      switch backlog {
+      case .now: .max
+      case .start: 0
+      case .since(let age): now - age.components.seconds
+      }
+    try mark.write("Since: \(since)\n")
+    try mark.sync()
+  }
+
   /// Links the backlog for every marked subscriber whose own process is gone. One that is in trouble
   /// is told of, and keeps its mark.
-  /// - Returns: false if one is left, or another process is at it. Nobody who passes by waits for a
-  ///   sender: what one holds is left for the next.
-  func finishSubscriptions() throws(PostError) -> Bool {
-    var isDone = true
-    let isOurs = try withLock { () throws(PostError) in
+  /// Nobody who passes by waits for a sender: what one holds is left for the next.
+  func finishSubscriptions() throws(PostError) -> Rest {
+    var rest = Rest.nothing
+    let isDone = try withLock { () throws(PostError) in
       for mailbox in try roll().unfinished {
         do throws(PostError) {
-          if try !finishSubscription(mailbox, patience: 0) { isDone = false }
-        } catch { office.warn(error.message) }
+          if try !finishSubscription(mailbox, patience: 0) { rest = max(rest, .inOthersHands) }
+        } catch {
+          office.warn(error.message)
+          rest = .inTrouble
+        }
       }
     }
-    return isOurs && isDone
+    return isDone ? rest : .inOthersHands
   }
 
   /// - Parameter patience: how long a living sender is waited for, nanoseconds.
   /// - Returns: false if that was too short; the mark stays.
   private func finishSubscription(_ mailbox: Name, patience: Int64) throws(PostError) -> Bool {
     let path = layout.backlogMark(mailbox)
-    return try attempt("cannot finish the subscription of \(mailbox) to \(name)") { () throws(Errno) in
+    let what = "cannot finish the subscription of \(mailbox) to \(name)"
+    return try office.attemptWrite(what, in: MailboxLayout(mailbox).root) { () throws(Errno) in
       let mark: File
       do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry { return true }
       guard try mark.tryLock(.shared, byte: sorterByte) else { return true }  // it will do it itself
@@ -154,17 +177,17 @@ extension Topic {
     let known = try office.known(letters, in: target)
     let delivery = Delivery(self)
     for letter in letters where !known.contains(letter.id) {
-      let source = layout.cur / letter.name
-      let file: File
-      do throws(Errno) { file = try office.root.open(source, .read) } catch .noEntry { continue }
-      _ = try delivery.place(source, letter.id, file: file, into: target)
+      _ = try delivery.placeKept(letter.name, letter.id, into: target)
     }
     try inbox.sync()
     return true
   }
 
   fileprivate func drop(_ mailbox: Name) throws(PostError) {
-    do throws(PostError) { try deliverHeld(to: mailbox) } catch {}  // what it can still take
+    // What it can still take; if another process is at it, that one delivers.
+    do throws(PostError) {
+      _ = try withLock { () throws(PostError) in try deliverHeld(to: mailbox) }
+    } catch {}
     do throws(Errno) {
       try? office.root.remove(layout.backlogMark(mailbox))
       try office.root.remove(layout.subscriber(mailbox))

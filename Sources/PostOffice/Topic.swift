@@ -64,18 +64,18 @@ extension Office {
   /// The topic of this name, made if it is missing.
   public func makeTopic(_ name: Name) throws(PostError) -> Topic {
     let topic = Topic(name, self)
-    try attempt("cannot make \(path)/\(topic.layout.root)") { () throws(Errno) in
+    try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
       let layout = topic.layout
       var isComplete = true
       for folder in [layout.subscribers, layout.tmp, layout.new, layout.cur] where isComplete {
         isComplete = try root.exists(folder)
       }
       if isComplete { return }
-      try make([layout.root], in: Layout.topics)
-      try make([layout.tmp, layout.new, layout.cur], in: layout.root)
+      try make([layout.root], in: Layout.topics, noting: &made)
+      try make([layout.tmp, layout.new, layout.cur], in: layout.root, noting: &made)
       try root.sync()
       // Whoever sees `subscribers` relies on the rest being durable: it comes after the syncs.
-      try make([layout.subscribers], in: layout.root)
+      try make([layout.subscribers], in: layout.root, noting: &made)
     }
     return topic
   }

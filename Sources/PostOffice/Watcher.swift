@@ -24,7 +24,7 @@ public final class Watcher {
   var desks: [Name: Desk] = [:]
   var topics: [Name: TopicDesk] = [:]
   private var jobs: [Job] = []
-  private var unsynced: [Desk] = []
+  var unsynced: [Desk] = []
   private var lastSync: Int64 = 0
   private var nextSweep: Int64?
   private var stopping: Int64?
@@ -32,7 +32,7 @@ public final class Watcher {
   var hasUnserved = false
 
   /// A handler at work, and the desk that it works for, even if that is served no longer.
-  private struct Job {
+  struct Job {
     let handler: Handler
     let desk: Desk
   }
@@ -104,11 +104,13 @@ public final class Watcher {
       if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) { break }
       try wait(signals, onSignal, hasMore ? now : wakeAt())
     }
+    for desk in desks.values { settleRest(desk) }
     sync()
     guard untilEmpty, stopping == nil else { return }
-    let broken = desks.values.filter { $0.schedule.isKnownBroken }.map(\.name).min()
-    if let broken {
-      throw PostError(.badSettings, "letters of mailbox \(broken) wait, for the reason given above")
+    let waiting = desks.values.filter { $0.schedule.isKnownBroken }.min { $0.name < $1.name }
+    if let waiting {
+      let kind = waiting.schedule.isHandlerBroken ? .badSettings : waiting.trouble?.kind ?? .io
+      throw PostError(kind, "letters of mailbox \(waiting.name) wait, for the reason given above")
     }
     if hasUnserved {
       throw PostError(.badSettings, "not every mailbox was served, for the reason given above")
@@ -126,13 +128,15 @@ public final class Watcher {
     if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
     var hasMore = false
-    for desk in desks.values where desk.isServed {
+    for desk in desks.values {
+      if (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
+      guard desk.isServed else { continue }
       do throws(PostError) {
         if try serve(desk) { hasMore = true }
       } catch {
         // One mailbox in trouble must not hold up the others.
         office.warn("mailbox \(desk.name): \(error.message)")
-        desk.schedule.isInTrouble(now: Clock.monotonic)
+        desk.isInTrouble(error)
       }
     }
     return hasMore
@@ -183,57 +187,6 @@ public final class Watcher {
     }
   }
 
-  /// Ends a claim for which no handler runs.
-  private func end(_ claim: Claim, _ verdict: Verdict, _ desk: Desk) throws(PostError) {
-    var due: Int64?
-    defer { desk.giveUp(claim.letter.id, due: due) }
-    due = try settle(claim, verdict, desk.settings, desk, [])
-  }
-
-  /// Ends a handler's work. Whatever goes wrong, the desk no longer counts it.
-  private func finish(_ job: Job) throws(PostError) {
-    let (handler, desk) = (job.handler, job.desk)
-    var due: Int64?
-    defer {
-      desk.giveUp(handler.claim.letter.id, due: due)
-      if !desk.isServed, desk.schedule.running == 0, desks[desk.name] === desk { desks[desk.name] = nil }
-    }
-    let end = try attempt("cannot tell how a handler of mailbox \(desk.name) ended") { () throws(Errno) in
-      try handler.finish()
-    }
-    if !end.words.isEmpty { relay(desk.name, end.words) }
-    if let verdict = end.verdict {
-      due = try settle(handler.claim, verdict, handler.settings, desk, end.words)
-    } else {
-      try handler.claim.release()
-      tell("\(desk.name): letter \(handler.claim.letter.id) given back")
-    }
-  }
-
-  /// - Returns: when the letter is to be tried again, if it is.
-  private func settle(
-    _ claim: Claim, _ verdict: Verdict, _ settings: Settings, _ desk: Desk, _ words: [UInt8]
-  ) throws(PostError) -> Int64? {
-    let id = claim.letter.id
-    let settlement = try claim.settle(verdict, settings: settings, words: words)
-    if case .broken(let reason) = verdict {
-      desk.markBroken(reason, now: Clock.monotonic)
-      return nil
-    }
-    desk.markWorking()
-    if !unsynced.contains(where: { $0 === desk }) { unsynced.append(desk) }
-    let attempt = "attempt \(claim.attempt) of \(settings.tries)"
-    switch settlement {
-    case .done: tell("\(desk.name): letter \(id) done")
-    case .failed: office.warn("mailbox \(desk.name): letter \(id) failed, \(attempt): \(verdict.reason)")
-    case .later(let time):
-      office.warn("mailbox \(desk.name): letter \(id) will be tried again, \(attempt): \(verdict.reason)")
-      return desk.monotonic(time)
-    case .released: break
-    }
-    return nil
-  }
-
   // MARK: Waiting
 
   private func wakeAt() -> Int64? {
@@ -245,6 +198,7 @@ public final class Watcher {
       if stopping > now { times.append(stopping) }
     } else {
       times += desks.values.filter(\.isServed).compactMap(\.schedule.wakeAt)
+      times += desks.values.filter { !$0.unsettled.isEmpty }.map { $0.schedule.pausedUntil ?? now }
       times += topics.values.compactMap(\.checkAt)
       if let nextSweep { times.append(nextSweep) }
       if watches.isBlind { times.append(now + Watcher.scanInterval) }
@@ -263,9 +217,9 @@ public final class Watcher {
     jobs = atWork.filter { !$0.1 }.map(\.0)
     for (job, hasEnded) in atWork where hasEnded {
       do throws(PostError) { try finish(job) } catch {
-        // The letter will be taken back as from a dead holder, after a pause: the disk may be full.
+        // What is not kept to be settled later will be taken back as from a dead holder, after a pause.
         office.warn(error.message)
-        job.desk.schedule.isInTrouble(now: now)
+        job.desk.isInTrouble(error)
         job.desk.schedule.hint()
       }
     }

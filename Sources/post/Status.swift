@@ -9,8 +9,9 @@ enum Status: Verb {
   static let command = Command(
     name, summary: "show how topics and mailboxes are",
     discussion: """
-      Troubles come first, each on a line that begins with an exclamation mark: handlers
-      that cannot run, letters that failed, are corrupt or are held for a mailbox.
+      Troubles come first, each on a line that begins with an exclamation mark: a disk
+      that is nearly full or has less free than Min-Free says, handlers that cannot run,
+      letters that failed, are corrupt or are held for a mailbox.
       """,
     flags: [Flag("json", help: "one JSON object a line")])
 
@@ -32,27 +33,57 @@ enum Status: Verb {
     let name: String
     let kept, unsorted, held: Int
     let subscribers: [String]
+    let trouble: [String]
+  }
+
+  private struct DiskLine: Encodable {
+    let kind = "disk"
+    /// Bytes.
+    let free, size: Int64
+    let freeInodes, inodes: Int64
+    let trouble: [String]
+
+    enum CodingKeys: String, CodingKey {
+      case kind, free, size, inodes, trouble
+      case freeInodes = "free_inodes"
+    }
   }
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let office = try call.office()
     var topics = [TopicLine]()
-    for name in try office.topicNames() { topics.append(try line(try office.topic(name))) }
+    for name in try office.topicNames() { topics.append(try line(try office.topic(name), office)) }
     var mailboxes = [MailboxLine]()
     for name in try office.mailboxNames() { mailboxes.append(try line(try office.mailbox(name))) }
+    let disk = try disk(office)
     if call.has("json") {
       for topic in topics { try print(try jsonLine(topic)) }
       for mailbox in mailboxes { try print(try jsonLine(mailbox)) }
+      try print(try jsonLine(disk))
     } else {
-      try print(text(topics, mailboxes))
+      try print(text(disk, topics, mailboxes))
     }
     return 0
   }
 
-  private static func line(_ topic: Topic) throws(PostError) -> TopicLine {
-    TopicLine(
+  private static func disk(_ office: Office) throws(PostError) -> DiskLine {
+    let space: Space
+    do throws(Errno) { space = try office.root.space() } catch {
+      throw PostError(error, "cannot tell how much space is free")
+    }
+    return DiskLine(
+      free: space.free, size: space.size, freeInodes: space.freeInodes, inodes: space.inodes,
+      trouble: try office.shortages())
+  }
+
+  private static func line(_ topic: Topic, _ office: Office) throws(PostError) -> TopicLine {
+    var trouble = [String]()
+    do throws(PostError) { _ = try office.settings(ofTopic: topic.name) } catch {
+      trouble.append(error.message)
+    }
+    return TopicLine(
       name: topic.name.description, kept: try topic.count(.cur), unsorted: try topic.count(.new),
-      held: try topic.heldCount(), subscribers: try topic.subscribers().map(\.description))
+      held: try topic.heldCount(), subscribers: try topic.subscribers().map(\.description), trouble: trouble)
   }
 
   private static func line(_ mailbox: Mailbox) throws(PostError) -> MailboxLine {
@@ -71,8 +102,10 @@ enum Status: Verb {
       handler: handler, trouble: trouble)
   }
 
-  private static func text(_ topics: [TopicLine], _ mailboxes: [MailboxLine]) -> String {
+  private static func text(_ disk: DiskLine, _ topics: [TopicLine], _ mailboxes: [MailboxLine]) -> String {
     var text = ""
+    for words in disk.trouble { text += "! disk: \(words)\n" }
+    for topic in topics { for words in topic.trouble { text += "! \(topic.name): \(words)\n" } }
     for mailbox in mailboxes { for words in mailbox.trouble { text += "! \(mailbox.name): \(words)\n" } }
     for topic in topics where topic.held > 0 {
       text += "! \(topic.name): \(topic.held) held for mailboxes that could not take them\n"

@@ -76,7 +76,8 @@ import Testing
       assert [row["place"] for row in stock] == ["new", "failed"], stock
       assert stock[1]["subject"] == '\x1b[31m "quoted" \\ é' and stock[1]["attempt"] == 1
       assert {row["id"] for row in stock} == {row["id"] for row in orders}
-      topic, invoice, mailbox = status
+      topic, invoice, mailbox, disk = status
+      assert disk["kind"] == "disk" and 0 < disk["free"] < disk["size"] and "free_inodes" in disk, disk
       assert topic["kept"] == 2 and topic["held"] == 0 and topic["subscribers"] == ["invoice", "stock"]
       assert invoice["waiting"] == 2 and invoice["trouble"] == []
       assert mailbox["waiting"] == 1 and mailbox["failed"] == 1 and len(mailbox["trouble"]) == 1

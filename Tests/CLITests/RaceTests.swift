@@ -13,6 +13,10 @@ import Testing
 
   /// Starts `post` with some calls slowed down; `trace` tells how far it is.
   private func slowly(_ calls: String, _ fault: String, _ words: Path...) throws -> Running {
+    try slowly(calls, fault, words)
+  }
+
+  private func slowly(_ calls: String, _ fault: String, _ words: [Path]) throws -> Running {
     try box.write("trace", "")
     return try box.start(
       [
@@ -78,5 +82,33 @@ import Testing
     while !slow.hasEnded { #expect(try box.post("read", "stock").code == 1) }
     #expect(try slow.wait().text == "a")
     #expect(box.entries("done").first?.contains(",A=1,") == true)
+  }
+
+  /// Who unsubscribes delivers what is held, too; not beside another who does.
+  @Test func whatIsHeldIsDeliveredOnceAlsoBesideAnUnsubscription() throws {
+    try box.script("mv spool/mailboxes/stock away; post send orders -q -m a; mv away spool/mailboxes/stock")
+    let slow = try slowly("linkat", "delay_enter=2000000", "unsubscribe", "stock", "orders")
+    // It has seen that the mailbox does not have the letter.
+    #expect(try eventually { try box.read("trace").contains("linkat(") || slow.hasEnded })
+    let sweep = try box.start([
+      "strace", "-o", "/dev/null", "-e", "inject=unlinkat:delay_enter=3000000", Sandbox.binary, "sweep",
+    ])
+    // The sweep gives it to the mailbox, or leaves that to the other; a reader takes it.
+    _ = eventually(within: 1) { !box.entries("new").isEmpty }
+    _ = try box.post("read", "stock", "--lease", "1h")
+    #expect(try slow.wait().code == 0 && sweep.wait().code == 0)
+    #expect(box.entries("new").count + box.entries("cur").count == 1)
+  }
+
+  @Test(arguments: [["subscribe", "late", "orders"], ["replay", "stock"]] as [[Path]])
+  func aLetterThatIsPrunedJustNowIsLeftOut(words: [Path]) throws {
+    try box.must("send", "orders", "-m", "a")
+    try box.script("rm spool/mailboxes/stock/new/*")
+    let slow = try slowly("linkat", "delay_enter=500000", words)
+    #expect(try eventually { try box.read("trace").contains("linkat(") })
+    try box.script("rm spool/topics/orders/cur/*")
+    let ended = try slow.wait()
+    #expect(ended.code == 0 && ended.errors == "", "\(ended.errors)")
+    #expect(box.entries("new").isEmpty)
   }
 }

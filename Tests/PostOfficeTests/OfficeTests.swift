@@ -100,6 +100,19 @@ import Testing
     #expect(try mailbox.count(.done) == 601)
   }
 
+  @Test(arguments: 1...6) func aReplayInGroupsMissesNothingBetweenThem(group: Int) throws {
+    let (mailbox, _) = try mailboxWithLetter()
+    let topic = try office.topic(orders)
+    for _ in 1...4 { try topic.send([]) }
+    for _ in 1...3 { try #require(try mailbox.claim()).settle(.done, settings: Settings()) }
+    #expect(try mailbox.replay(topic, since: nil, group: group) == 3)
+    #expect(names(.new) == box.names(in: "spool/topics/orders/cur"))
+    #expect(names(.done).isEmpty)
+    #expect(try mailbox.replay(topic) == 0)
+    // The mailbox had looked ahead before the old letters came back.
+    #expect(try mailbox.claim()?.letter.id.description == box.names(in: "spool/topics/orders/cur").first)
+  }
+
   @Test func eachVerdictHasItsPlace() throws {
     let (mailbox, id) = try mailboxWithLetter()
     var settings = Settings()

@@ -35,6 +35,8 @@ import Testing
     #expect(try read("Timeout: none").timeout == nil)
     #expect(try read("Keep-Done: forever").keepDone == nil)
     #expect(try read("Keep: 1h", .topic).keep == .seconds(3600))
+    #expect(try read("Min-Free: 100M", .topic).minFree == .bytes(104_857_600))
+    #expect(try read("Min-Free: 5%", .office).minFree == .percent(5))
     #expect(try read("Retry: 5s").retry == .seconds(5) ... .seconds(5))
   }
 
@@ -44,7 +46,8 @@ import Testing
       ("Tries: 0", 1, "'0'"), ("Tries: 1000001", 1, "'1000001'"), ("Tries:", 1, "''"),
       ("Timeout: 0s", 1, "'0s'"), ("Timeout: 10", 1, "'10'"), ("Retry: 5m..1s", 1, "'5m..1s'"),
       ("Retry: 1s..", 1, "'1s..'"), ("Parallel: 257", 1, "'257'"), ("Parallel: -1", 1, "'-1'"),
-      ("Handler:", 1, "''"), ("Keep: 1d", 1, "'Keep'"), ("just words", 1, "'Name: value'"),
+      ("Handler:", 1, "''"), ("Keep: 1d", 1, "'Keep'"), ("Min-Free: 1M", 1, "'Min-Free'"),
+      ("just words", 1, "'Name: value'"),
       ("Handler: a\n folded\n", 2, "'Name: value'"), ("Tries 3: x", 1, "'Name: value'"),
     ] as [(String, Int, String)])
   func errorsNameFileAndLine(text: String, line: Int, word: String) throws {

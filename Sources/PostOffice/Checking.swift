@@ -2,7 +2,7 @@
 // be put right without guessing.
 //
 // It is harmless while senders, readers and watchers are at work. What only looks wrong because it is
-// in motion is looked at again, for a fifth of a second, before it is told. What is put right is put
+// in motion is looked at again, for a fifth of a second or longer, before it is told. What is put right is put
 // right as a passer-by would: under the same locks, with renames that replace nothing. No letter is
 // ever removed, but for a second link in the directory where the first one stays.
 //
@@ -139,11 +139,15 @@ final class Inspection {
   /// What looks wrong is looked at again after these times, nanoseconds. A process that is alive gets
   /// further meanwhile.
   static let pauses: [Int64] = [10_000_000, 50_000_000, 140_000_000]
+  /// A letter that waits to be sorted is looked at longer: a watcher may be busy with another one.
+  static let longPauses: [Int64] = pauses + [300_000_000, 500_000_000]
 
   /// What looks wrong, and still does after a while.
-  func lasting<Suspect>(_ suspects: [Suspect], _ stillWrong: ([Suspect]) -> [Suspect]) -> [Suspect] {
+  func lasting<Suspect>(
+    _ suspects: [Suspect], pauses: [Int64] = Inspection.pauses, _ stillWrong: ([Suspect]) -> [Suspect]
+  ) -> [Suspect] {
     var rest = suspects
-    for pause in Inspection.pauses where !rest.isEmpty {
+    for pause in pauses where !rest.isEmpty {
       _ = try? waitReadable([], atMost: pause)
       rest = stillWrong(rest)
     }

@@ -16,7 +16,8 @@ extension Inspection {
     checkDebris(in: layout[.tmp], of: room, layout[.corrupt])
     guard let mailbox = try? office.mailbox(name, completing: false) else { return }  // gone meanwhile
     if let words = mailbox.brokenHandler {
-      found(.brokenHandler, layout.broken, words, remedy: "put it right; the watcher goes on by itself")
+      found(
+        .brokenHandler, layout.broken, visible(words), remedy: "put it right; the watcher goes on by itself")
     }
     checkClaims(of: mailbox)
     var count = 0

@@ -78,15 +78,25 @@ extension Inspection {
     var work = names(in: layout.new).map { Work.sorting($0) }
     work += ((try? topic.roll().unfinished) ?? []).map { Work.subscribing($0) }
     work += heldNames(of: topic).map { Work.delivering($0, 0) }
-    let unfinished = lasting(work.compactMap { state(of: $0, in: topic) }) { rest in
+    let suspects = work.compactMap { state(of: $0, in: topic) }
+    let isUnsorted = suspects.contains { if case .sorting = $0 { true } else { false } }
+    let pauses = isUnsorted ? Inspection.longPauses : Inspection.pauses
+    let unfinished = lasting(suspects, pauses: pauses) { rest in
       rest.compactMap { self.state(of: $0, in: topic) }
     }
     // Who holds the topic's lock is finishing it just now.
     guard !unfinished.isEmpty, !isBeingFinished(topic) else { return }
-    if mayRepair {
-      do throws(PostError) { try topic.tidy() } catch { office.warn(error.message) }
-    }
+    if mayRepair { finish(unfinished, in: topic) }
     for work in unfinished { tell(of: work, in: topic) }
+  }
+
+  /// A passer-by takes up a part of it at a time.
+  private func finish(_ unfinished: [Work], in topic: Topic) {
+    var (rest, before) = (unfinished, [Work]())
+    for _ in 0..<Topic.passes where rest != before && !rest.isEmpty {
+      do throws(PostError) { try topic.tidy() } catch { return office.warn(error.message) }
+      (before, rest) = (rest, rest.compactMap { state(of: $0, in: topic) })
+    }
   }
 
   /// What is still to be done of this work; nil: nothing, or somebody who lives is at it.

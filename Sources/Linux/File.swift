@@ -146,6 +146,16 @@ package struct File: ~Copyable {
     _ = try check { fstat(descriptor, &buffer) }
     return Status(buffer)
   }
+
+  /// fchmod(2): for its owner and root only.
+  package borrowing func setPermissions(_ permissions: UInt32) throws(Errno) {
+    _ = try check { fchmod(descriptor, mode_t(permissions)) }
+  }
+
+  /// fchown(2): for root only, mostly.
+  package borrowing func setOwner(_ owner: UInt32, group: UInt32) throws(Errno) {
+    _ = try check { fchown(descriptor, owner, group) }
+  }
 }
 
 /// What fstatvfs(3) tells of a file system.
@@ -207,6 +217,7 @@ package struct Status: Sendable {
   package let inode: UInt64
   package let links: Int
   package let owner: UInt32
+  package let group: UInt32
   package let permissions: UInt32
   /// Last change of the content, seconds since 1970.
   package let modified: Int64
@@ -225,6 +236,7 @@ package struct Status: Sendable {
     inode = UInt64(buffer.st_ino)
     links = Int(buffer.st_nlink)
     owner = buffer.st_uid
+    group = buffer.st_gid
     permissions = UInt32(buffer.st_mode & 0o7777)
     modified = Int64(buffer.st_mtim.tv_sec)
   }

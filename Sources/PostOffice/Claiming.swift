@@ -64,7 +64,7 @@ extension Mailbox {
         return claim
       } catch {
         switch error {
-        case .corrupt(let how): troubles.append(try setAside(name, because: how))
+        case .corrupt(let how): troubles.append(try setAside(name, from: .new, because: how))
         case .errno(let errno):
           let trouble = office.trouble(errno, "cannot claim \(layout[.new] / name)", in: layout.root)
           let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
@@ -138,14 +138,11 @@ extension Mailbox {
   }
 
   /// Moves what is no whole letter to `corrupt/`, with a note that says why.
-  private func setAside(_ name: Path, because how: String) throws(PostError) -> PostError {
+  /// - Returns: what to tell of it.
+  func setAside(_ name: Path, from place: Place, because how: String) throws(PostError) -> PostError {
     let id = EntryName(name).id
-    do throws(Errno) {
-      try office.make([layout[.corrupt]], in: layout.root)
-      try office.root.rename(layout[.new] / name, to: office.root, layout[.corrupt] / name)
-    } catch .noEntry {} catch {
-      throw PostError(error, "\(layout[.new] / name) \(how), and cannot be set aside")
-    }
+    do throws(Errno) { try office.setAside(layout[place] / name, in: layout[.corrupt]) } catch .noEntry {
+    } catch { throw PostError(error, "\(layout[place] / name) \(how), and cannot be set aside") }
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
     note(id, message)
     log("corrupt", id, "\(how)")

@@ -31,6 +31,8 @@ struct TopicLayout: Sendable {
   /// Letters that mailboxes could not take yet. Made when first needed.
   var held: Path { root / "held" }
   var settings: Path { root / "topic.conf" }
+  /// What is made with a topic.
+  var required: [Path] { [subscribers, tmp, new, cur] }
 
   func held(for mailbox: Name) -> Path { held / mailbox.description }
   func subscriber(_ mailbox: Name) -> Path { subscribers / mailbox.description }
@@ -52,6 +54,8 @@ struct MailboxLayout: Sendable {
   init(throughSymlink root: Path) { self.root = root }
 
   subscript(_ place: Place) -> Path { root / place.rawValue }
+  /// What is made with a mailbox.
+  var required: [Path] { Place.required.map { self[$0] } }
   var settings: Path { root / "mailbox.conf" }
   /// Says why the watcher has paused the mailbox: its handler cannot be run.
   var broken: Path { root / "handler-broken" }
@@ -80,4 +84,7 @@ public enum Place: String, Sendable, CaseIterable {
   public static let states: [Place] = [.new, .cur, .later, .done, .failed, .corrupt]
   /// What is made with a mailbox. `new` is last: whoever sees it takes the mailbox for a whole one.
   static let required: [Place] = [.tmp, .cur, .later, .done, .failed, .notes, .log, .new]
+  /// The states in an order in which no letter is missed that moves to and fro meanwhile. Whatever moves
+  /// into a place that was looked at already, comes from one that is looked at before it once more.
+  static let searchOrder: [Place] = [.later, .cur, .failed] + states
 }

@@ -82,7 +82,7 @@ extension LetterID {
 }
 
 /// A letter that was found by its ID.
-package struct Finding {
+package struct FoundLetter {
   private let office: Office
   private let path: Path
   package let attempt: Int
@@ -104,20 +104,20 @@ extension Office {
   }
 
   /// The letters whose ID begins with these bytes, each at one of the places where it is.
-  package func find(_ prefix: Path) throws(PostError) -> [LetterID: Finding] {
+  package func find(_ prefix: Path) throws(PostError) -> [LetterID: FoundLetter] {
     var folders = [Path]()
     for name in try topicNames() {
       let layout = TopicLayout(name)
       folders += [layout.cur, layout.new, layout.corrupt]
     }
     for name in try mailboxNames() { folders += Place.states.map { MailboxLayout(name)[$0] } }
-    var found = [LetterID: Finding]()
+    var found = [LetterID: FoundLetter]()
     for folder in folders {
       do throws(Errno) {
         try root.directory(folder).forEachName { bytes in
           guard bytes.starts(with: prefix.bytes) else { return }
           let name = Path(bytes)
-          found[EntryName(name).id] = Finding(self, folder / name)
+          found[EntryName(name).id] = FoundLetter(self, folder / name)
         }
       } catch .noEntry {} catch { throw PostError(error, "cannot list \(folder)") }
     }

@@ -133,10 +133,10 @@ extension Office {
   /// Makes the directories that a mailbox lacks: git, backups and tidy people drop empty ones.
   private func complete(_ layout: MailboxLayout, noting made: inout [Path]) throws(Errno) {
     var isComplete = true
-    for place in Place.required where isComplete { isComplete = try root.exists(layout[place]) }
+    for folder in layout.required where isComplete { isComplete = try root.exists(folder) }
     if isComplete { return }
     try make([layout.root], in: Layout.mailboxes, noting: &made)
-    try make(Place.required.map { layout[$0] }, in: layout.root, noting: &made)
+    try make(layout.required, in: layout.root, noting: &made)
     try root.sync()
   }
 

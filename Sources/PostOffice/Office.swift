@@ -128,6 +128,20 @@ public final class Office {
     }
   }
 
+  /// Moves what is no whole letter to a place where nobody trips over it again. Nothing is lost: if the
+  /// name is taken there, by another file, this one gets a new name.
+  /// - Throws: no such entry, if somebody else has just done so.
+  func setAside(_ path: Path, in corrupt: Path) throws(Errno) {
+    try make([corrupt], in: corrupt.parent)
+    do throws(Errno) { try root.rename(path, to: root, corrupt / path.name) } catch .exists {
+      let (one, other) = (try root.status(path), try root.status(corrupt / path.name))
+      if one.kind == .regular, one.inode == other.inode, one.device == other.device {
+        return try root.remove(path)  // a second link: the first is enough
+      }
+      try root.rename(path, to: root, corrupt / ids.next(now: Clock.wall, foreign: true).path)
+    }
+  }
+
   /// Replaces a small file whole: a settings file, a sign.
   /// - Parameter tmp: the directory in which it is written first. The writer's lock says that it is no debris.
   func replace(_ path: Path, with text: String, through tmp: Path) throws(Errno) {

@@ -35,12 +35,12 @@ extension Mailbox {
     }
     if dead.isEmpty { return hands }
     // If another process is taking letters back, there is something to come back for.
-    if try takeBack(dead) { hands.putBack = dead.count } else { hands.held += dead.count }
+    if try takeBack(dead) != nil { hands.putBack = dead.count } else { hands.held += dead.count }
     return hands
   }
 
   /// Whether the beacon shines. If we cannot see, it does.
-  private func holderLives(_ name: Path) -> Bool {
+  func holderLives(_ name: Path) -> Bool {
     do throws(Errno) {
       return try office.root.open(layout[.cur] / name, .read).isLocked(byte: beaconByte)
     } catch .noEntry {
@@ -54,12 +54,13 @@ extension Mailbox {
 
   /// Under a lock of the mailbox: between looking and renaming no other process may take the same
   /// letter back and see it claimed anew under the same name.
-  /// - Returns: false if one is at it.
-  private func takeBack(_ names: [Path]) throws(PostError) -> Bool {
+  /// - Returns: where each went that was taken back; nil if another process is at it.
+  func takeBack(_ names: [Path]) throws(PostError) -> [Path: Place]? {
     let tries = (try? settings().tries) ?? Settings().tries
     return try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
       let folder = try office.root.directory(layout.root)
-      guard try folder.tryLock() else { return false }
+      guard try folder.tryLock() else { return nil }
+      var taken = [Path: Place]()
       for name in names where !holderLives(name) {
         var entry = EntryName(name)
         let attempt = entry.attempt ?? 1
@@ -69,15 +70,17 @@ extension Mailbox {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
             try settleIn(name, from: .cur, to: .failed, as: entry)
+            taken[name] = .failed
             log("failed", entry.id, "attempt=\(attempt) \(how)")
           } else {
             try settleIn(name, from: .cur, to: .new, as: entry)
+            taken[name] = .new
             log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
             window = []
           }
         } catch .noEntry {}
       }
-      return true
+      return taken
     }
   }
 }

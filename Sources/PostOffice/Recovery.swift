@@ -79,10 +79,13 @@ extension Topic {
       guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
         return true
       }
-      if try file.status().size == 0 {
+      let status = try file.status()
+      if status.size == 0 {
         setAside(name, from: layout.new, because: "is empty")
         return true
       }
+      // A foreign program's mode. If it is not ours to change, or the file is known elsewhere, post check tells.
+      if status.links == 1 { try? file.protect() }
       // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
       let durable: File
       if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
@@ -196,6 +199,14 @@ extension Topic {
   }
 }
 
+extension File {
+  /// Takes everybody's right to write away: mailboxes share the inode of a letter.
+  borrowing func protect() throws(Errno) {
+    let permissions = try status().permissions
+    if permissions & 0o222 != 0 { try setPermissions(permissions & ~0o222) }
+  }
+}
+
 /// The state of a file that should have a living sender.
 enum Abandonment {
   case abandoned(inode: UInt64)
@@ -233,26 +244,29 @@ extension Office {
   func clearDebris(in folder: Path) {
     guard let names = try? firstNames(in: folder, limit: Topic.passLimit) else { return }
     for name in names {
-      do throws(Errno) {
-        let path = folder / name
-        if EntryName(name).id.isOurs {
-          let file = try root.open(path, .read)
-          // Our lock stays until the name is gone: its writer, if just born, fails to lock and starts again.
-          if try file.tryLock(.shared, byte: sorterByte) { try root.remove(path) }
-        } else {
-          let age = Clock.wall / 1_000_000_000 - (try root.status(path).modified)
-          if age > Office.foreignDebrisAge { try root.remove(path) }
-        }
-      } catch {}  // gone, or not ours to remove
+      do throws(Errno) { try removeDebris(folder / name) } catch {}  // gone, or not ours to remove
     }
+  }
+
+  /// Removes a file from a tmp/, if its writer is dead.
+  func removeDebris(_ path: Path) throws(Errno) {
+    if EntryName(path.name).id.isOurs {
+      let file = try root.open(path, .read)
+      // Our lock stays until the name is gone: its writer, if just born, fails to lock and starts again.
+      if try file.tryLock(.shared, byte: sorterByte) { try root.remove(path) }
+    } else if try isOldDebris(path) {
+      try root.remove(path)
+    }
+  }
+
+  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it.
+  func isOldDebris(_ path: Path) throws(Errno) -> Bool {
+    Clock.wall / 1_000_000_000 - (try root.status(path).modified) > Office.foreignDebrisAge
   }
 
   /// Which of these letters a mailbox has, in any state.
   func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    // Letters move to and fro between these places while we look. Whatever moves into a place that was
-    // looked at already, comes from one that is looked at before it once more.
-    let back: [Place] = [.later, .cur, .failed]
-    return try find(letters, of: mailbox, in: back + Place.states)
+    try find(letters, of: mailbox, in: Place.searchOrder)
   }
 
   /// Which of these letters are in these places of a mailbox.

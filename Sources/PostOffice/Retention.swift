@@ -38,11 +38,10 @@ extension Office {
   fileprivate func written(_ path: Path) -> Int64 { (try? root.status(path).modified) ?? .max }
 
   /// Removes entries of a directory.
-  /// - Returns: their IDs.
-  @discardableResult
+  /// - Parameter willGo: called before each goes.
   fileprivate func prune(
-    _ folder: Path, _ hasHadItsDay: (Path, EntryName) -> Bool
-  ) throws(PostError) -> [LetterID] {
+    _ folder: Path, willGo: (LetterID) -> Void = { _ in }, _ hasHadItsDay: (Path, EntryName) -> Bool
+  ) throws(PostError) {
     var old = [(name: Path, id: LetterID)]()
     do throws(Errno) {
       let directory = try root.directory(folder)
@@ -51,17 +50,13 @@ extension Office {
         let entry = EntryName(name)
         if hasHadItsDay(name, entry) { old.append((name, entry.id)) }
       }
-      for (name, _) in old {
+      for (name, id) in old {
+        willGo(id)
         do throws(Errno) { try directory.remove(name) } catch .noEntry {} catch .isDirectory {
           warn("\(folder / name) is a directory, not a letter; left alone")
         }
       }
-    } catch .noEntry {
-      return []
-    } catch {
-      throw PostError(error, "cannot remove old letters from \(folder)")
-    }
-    return old.map(\.id)
+    } catch .noEntry {} catch { throw PostError(error, "cannot remove old letters from \(folder)") }
   }
 }
 
@@ -70,11 +65,12 @@ extension Mailbox {
   public func prune() throws(PostError) {
     guard let keep = try settings().keepDone else { return }
     let oldest = Clock.wall / 1_000_000 - keep.milliseconds
-    let gone = try office.prune(layout[.done]) { name, entry in
+    // The note first: one without its letter would look like a loss.
+    let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
+    try office.prune(layout[.done], willGo: forget) { name, entry in
       if let doneAt = entry.doneAt { return doneAt < oldest }
       return (entry.id.sent ?? office.written(layout[.done] / name)) < oldest / 1000
     }
-    for id in gone { try? office.root.remove(layout[.notes] / id.path) }
     let lastDay = UTC(seconds: oldest / 1000).date
     try office.prune(layout[.log]) { name, _ in
       let day = name.description

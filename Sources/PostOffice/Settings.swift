@@ -197,6 +197,13 @@ extension Office {
     return settings
   }
 
+  /// What is wrong with one settings file; nil if nothing is, or if it is missing.
+  func trouble(in path: Path, _ scope: Setting.Scope) -> PostError? {
+    var settings = Settings()
+    do throws(PostError) { try settingsFile(path)?.apply(to: &settings, scope: scope) } catch { return error }
+    return nil
+  }
+
   /// Changes some settings of a mailbox; the file is replaced whole.
   package func change(_ changes: [(name: String, value: String)], of mailbox: Name) throws(PostError) {
     guard !changes.isEmpty else { return }

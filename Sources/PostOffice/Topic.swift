@@ -37,8 +37,7 @@ public struct Topic {
   /// Sets aside a file that is no letter: whoever looks finds it, and nothing trips over it again.
   func setAside(_ name: Path, from folder: Path, because reason: String) {
     do throws(Errno) {
-      try office.make([layout.corrupt], in: layout.root)
-      try office.root.rename(folder / name, to: office.root, layout.corrupt / name)
+      try office.setAside(folder / name, in: layout.corrupt)
       office.warn("\(folder / name) \(reason); set aside in \(layout.corrupt)")
     } catch .noEntry {
       return  // somebody else has just done so
@@ -67,7 +66,7 @@ extension Office {
     try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
       let layout = topic.layout
       var isComplete = true
-      for folder in [layout.subscribers, layout.tmp, layout.new, layout.cur] where isComplete {
+      for folder in layout.required where isComplete {
         isComplete = try root.exists(folder)
       }
       if isComplete { return }

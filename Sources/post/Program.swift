@@ -11,7 +11,7 @@ enum Program {
   /// All verbs, in the order of the help text.
   static let verbs: [any Verb.Type] = [
     Send.self, Subscribe.self, Unsubscribe.self, Read.self, Done.self, Fail.self, Release.self,
-    Watch.self, List.self, Show.self, Status.self, Retry.self, Replay.self, Sweep.self,
+    Watch.self, List.self, Show.self, Status.self, Retry.self, Replay.self, Sweep.self, Check.self,
   ]
 
   /// The grammar of the whole program.
@@ -32,9 +32,10 @@ enum Program {
       ],
       commands: commands,
       footer: """
-        Exit codes: 0 done, 1 nothing there to read, 64 usage, 65 bad data, 66 no such
-        topic, mailbox or letter, 70 bug, 73 cannot create, 74 I/O error, 75 try again
-        (disk full, quota), 77 no permission, 78 bad settings.
+        Exit codes: 0 done, 1 nothing there to read (post check: something found), 64
+        usage, 65 bad data, 66 no such topic, mailbox or letter, 70 bug, 73 cannot
+        create, 74 I/O error, 75 try again (disk full, quota), 77 no permission, 78 bad
+        settings.
         """)
   }
 

@@ -39,6 +39,29 @@ import Testing
     #expect(try box.must("status").contains("! stock: 1 corrupt"))
   }
 
+  /// The second one of a name could not be set aside, and the mailbox gave out nothing any more.
+  @Test func spoiledLettersOfOneNameAreAllSetAsideAndNoneReplacesAnother() throws {
+    for number in 1...3 {
+      try box.script(
+        "printf 'Content-Digest: crc32c=:AAAAAA==:\n\n\(number)' > spool/mailboxes/stock/new/10.x")
+      try box.must("send", "orders", "-m", "good")
+      #expect(try box.must("read", "stock") == "good")
+    }
+    let bodies = try box.entries("corrupt").map {
+      try box.read("spool/mailboxes/stock/corrupt/\($0)").suffix(1)
+    }
+    #expect(bodies.sorted() == ["1", "2", "3"])
+  }
+
+  @Test func aSecondLinkOfALetterThatWasSetAsideIsNotKept() throws {
+    try box.must("send", "orders", "-m", "spoiled")
+    try box.script(
+      "cd spool/mailboxes/stock; chmod u+w new/*; truncate -s -1 new/*; mkdir corrupt; ln new/* corrupt/")
+    #expect(try box.post("read", "stock").code == 65)
+    #expect(box.entries("corrupt").count == 1)
+    #expect(box.entries("new").isEmpty)
+  }
+
   @Test func whenOnlyASpoiledLetterIsThereTheExitSaysSo() throws {
     try box.must("send", "orders", "-m", "spoiled")
     try box.script("cd spool/mailboxes/stock/new; chmod u+w *; truncate -s -1 *")

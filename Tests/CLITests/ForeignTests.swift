@@ -58,6 +58,15 @@ import Testing
     #expect(try box.must("read", "stock") == body)
   }
 
+  /// As Python's mailbox and procmail make their files.
+  @Test func aForeignLetterThatIsSharedMayNoLongerBeWritten() throws {
+    try box.script(
+      "printf body > letter; chmod 660 letter; mv letter spool/topics/orders/new/10.M1P1.foreign")
+    try box.must("sweep")
+    let status = try Directory(box.spool).status("mailboxes/stock/new/10.M1P1.foreign")
+    #expect(status.permissions == 0o440 && status.links == 3)
+  }
+
   @Test func aFileWithoutHeadersIsAllBody() throws {
     for (number, body) in ["just text\n", "a: b\nno empty line", "\nbegins empty\n", "not a header\n\nx"]
       .enumerated()

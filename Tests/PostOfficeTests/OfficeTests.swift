@@ -219,4 +219,21 @@ import Testing
       "seed \(seed)")
     #expect(try office.firstNames(in: "missing", limit: limit).isEmpty)
   }
+
+  @Test func lookingAnOfficeOverTellsWhatIsWrongAndWhatWasDone() throws {
+    let (mailbox, id) = try mailboxWithLetter()
+    try mailbox.move(id.path, from: .new, to: .cur, as: EntryName(id, attempt: 1))
+    func check(repair: Bool) -> [Finding] {
+      var found = [Finding]()
+      office.check(repair: repair) { if !$0.kind.isRemark { found.append($0) } }
+      return found
+    }
+    let place = "mailboxes/stock/cur/\(id),A=1"
+    let found = check(repair: false)
+    #expect(found.map(\.kind) == [.deadClaim] && found.map(\.place) == [place])
+    #expect(found.first?.line == "\(place): its holder is dead; post check --repair takes it back")
+    #expect(check(repair: true).map(\.repair) == ["taken back into mailboxes/stock/new"])
+    #expect(check(repair: false).isEmpty)
+    #expect(names(.new) == ["\(id),A=1"])
+  }
 }

@@ -1,0 +1,59 @@
+// What a directory lies on: the kind of its file system, statfs(2), and how it is mounted,
+// proc_pid_mountinfo(5).
+
+import CLinux
+import Glibc
+
+/// A mounted file system.
+package struct Mount: Hashable, Sendable {
+  /// Its number; another mount of the same file system has another one.
+  package let id: Int
+  /// `ext4`, `fuse.sshfs` ...
+  package let type: String
+  /// The options of this mount and of its file system: `rw`, `nobarrier`, `data=writeback` ...
+  package let options: Set<String>
+
+  /// Reads a line of mountinfo: `36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
+  /// - Returns: nil for anything else.
+  package init?(line: Substring) {
+    let fields = line.split(separator: " ").map(String.init)
+    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count >= dash + 4, let id = Int(fields[0])
+    else { return nil }
+    self.id = id
+    type = fields[dash + 1]
+    options = Set((fields[5].split(separator: ",") + fields[dash + 3].split(separator: ",")).map(String.init))
+  }
+
+  /// The largest table of mounts that is read, bytes.
+  private static let tableLimit = 16 << 20
+
+  /// The mount of this number; nil if it is gone, or /proc does not tell.
+  package static func numbered(_ id: Int) -> Mount? {
+    guard let table = text("/proc/self/mountinfo", limit: tableLimit) else { return nil }
+    return table.split(separator: "\n").lazy.compactMap { Mount(line: $0) }.first { $0.id == id }
+  }
+
+  fileprivate static func text(_ path: Path, limit: Int) -> String? {
+    guard let file = try? File(path, .readFollowing), let bytes = try? file.readAll(limit: limit) else {
+      return nil
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension Directory {
+  /// The number of the mount that this directory lies on, proc_pid_fdinfo(5); nil if /proc does not tell.
+  package borrowing func mountID() -> Int? {
+    let text = Mount.text(Path("/proc/self/fdinfo/\(file.descriptor)"), limit: 4096)
+    let line = text?.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+    return line.flatMap { Int($0.dropFirst(7).filter(\.isNumber)) }
+  }
+
+  /// The magic number of this directory's file system, statfs(2).
+  package borrowing func fileSystemMagic() throws(Errno) -> UInt32 {
+    var buffer = statfs()
+    let descriptor = file.descriptor
+    _ = try check { fstatfs(descriptor, &buffer) }
+    return UInt32(truncatingIfNeeded: buffer.f_type)
+  }
+}

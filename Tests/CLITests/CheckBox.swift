@@ -1,0 +1,60 @@
+// An office to be looked over, for the tests of post check.
+
+import Linux
+import TestKit
+import Testing
+
+/// A fresh office with three letters for `stock` and `invoice`.
+struct CheckBox {
+  let box: Sandbox
+
+  init() throws {
+    box = try Sandbox()
+    try box.open("stock", "invoice")
+    try box.must("send", "orders", "--lines", input: "a\nb\nc")
+  }
+
+  /// What `post check` finds; its exit code must say the same. Remarks depend on the machine: they are left out.
+  func check(_ words: String..., at location: SourceLocation = #_sourceLocation) throws -> [String] {
+    let ended = try box.run([Sandbox.binary, "check"] + words.map { Path($0) })
+    let found = ended.lines.filter { !$0.contains(": remark: ") }
+    #expect(ended.code == (found.isEmpty ? 0 : 1), "\(ended.text) \(ended.errors)", sourceLocation: location)
+    return found
+  }
+
+  func remarks() throws -> [String] { try box.post("check").lines.filter { $0.contains(": remark: ") } }
+
+  func expectClean(at location: SourceLocation = #_sourceLocation) throws {
+    #expect(try check(at: location) == [], sourceLocation: location)
+  }
+
+  /// Checks, repairs and checks again.
+  /// - Parameters:
+  ///   - place: where the one finding shall be.
+  ///   - what: what shall be said of it.
+  ///   - repaired: what shall be said to have been done.
+  func expect(
+    _ place: String, _ what: String, repaired: String, at location: SourceLocation = #_sourceLocation
+  ) throws {
+    let before = try box.script("find spool | sort")
+    let found = try check(at: location)
+    #expect(found.count == 1, "\(found)", sourceLocation: location)
+    #expect(found.first?.hasPrefix("\(place): \(what)") == true, "\(found)", sourceLocation: location)
+    #expect(found.first?.contains("; post check --repair ") == true, "\(found)", sourceLocation: location)
+    let after = try box.script("find spool | sort")
+    #expect(after == before, "who only looks changes nothing", sourceLocation: location)
+    let cured = try check("--repair", at: location)
+    #expect(cured.count == 1, "\(cured)", sourceLocation: location)
+    #expect(cured.first?.hasPrefix("\(place): \(what)") == true, "\(cured)", sourceLocation: location)
+    #expect(cured.first?.hasSuffix("; repaired: \(repaired)") == true, "\(cured)", sourceLocation: location)
+    // What was set aside waits for a person.
+    let left = try check(at: location)
+    if left.isEmpty { return }
+    #expect(left.count == 1, "\(left)", sourceLocation: location)
+    #expect(
+      left.first?.contains("/corrupt: holds 1 letter that was set aside") == true, "\(left)",
+      sourceLocation: location)
+    try box.script("rm -rf spool/*/*/corrupt")
+    try expectClean(at: location)
+  }
+}

@@ -47,6 +47,11 @@ extension Topic {
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
         let having = try mailboxesHaving(orphans)
+        // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
+        // not vanish from here before the others have it.
+        try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
+          try office.root.directory(layout.new).sync()
+        }
         for orphan in orphans { finish(orphan, having: having[orphan.id] ?? []) }
       }
       // Another finisher may have listed new/ before our orphans came.

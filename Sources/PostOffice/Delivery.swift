@@ -134,10 +134,9 @@ struct Delivery {
   private func hold(_ source: Path, _ id: LetterID, for mailbox: Name) throws(PostError) {
     try attempt("cannot hold letter \(id) for mailbox \(mailbox)") { () throws(Errno) in
       let held = layout.held(for: mailbox)
-      if try !office.root.exists(held) {
-        try office.make([layout.held], in: layout.root)
-        try office.make([held], in: layout.held)
-      }
+      // Also if they are there: whoever made them may have died before their names were durable.
+      try office.make([layout.held], in: layout.root)
+      try office.make([held], in: layout.held)
       do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {}
       try office.root.directory(held).sync()
     }

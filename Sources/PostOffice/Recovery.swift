@@ -140,11 +140,11 @@ extension Topic {
       let delivery = Delivery(self)
       for letter in letters {
         let file = try office.root.open(held / letter.name, .read)
-        if !known.contains(letter.id),
-          try delivery.place(held / letter.name, letter.id, file: file, into: target)
-        {
-          try office.syncNames(in: target[.new], of: file)
+        var isUnsynced = true  // whether the one who placed it before us came to sync it, we cannot know
+        if !known.contains(letter.id) {
+          isUnsynced = try delivery.place(held / letter.name, letter.id, file: file, into: target)
         }
+        if isUnsynced { try office.syncNames(in: target[.new], of: file) }
         try office.root.remove(held / letter.name)
       }
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}

@@ -132,8 +132,9 @@ extension Office {
     for place in Place.required where isComplete { isComplete = try root.exists(layout[place]) }
     if isComplete { return }
     try make([layout.root], in: Layout.mailboxes)
-    try make(Place.required.map { layout[$0] }, in: layout.root)
     try root.sync()
+    // Whoever sees these all relies on the rest being durable: they come after the syncs.
+    try make(Place.required.map { layout[$0] }, in: layout.root)
   }
 
   /// How many letters a directory holds; none if it is missing.

@@ -51,6 +51,10 @@ extension Topic {
     try attempt("cannot subscribe \(mailbox) to \(name)") { () throws(Errno) in
       let link = layout.subscriber(mailbox)
       let folder = try office.root.directory(layout.subscribers)
+      // What is there already may be the work of a subscriber that died before it was durable.
+      try office.root.directory(MailboxLayout(mailbox).root).sync()
+      try office.root.directory(layout.root).sync()
+      try folder.sync()
       if try office.root.exists(link) { return }  // what an earlier subscriber left undone is finished below
       let mark = try makeMark(mailbox, backlog)
       try folder.sync()  // the mark before the symlink, or a power cut could forget that letters are due

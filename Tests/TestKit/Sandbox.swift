@@ -14,8 +14,9 @@ package final class Sandbox: Sendable {
     return tests.parent / "post"
   }()
 
-  package init() throws {
-    let base = Host.environment("TMPDIR") ?? "/tmp"
+  /// - Parameter base: where it is made; nil: where temporary files go.
+  package init(in base: Path? = nil) throws {
+    let base = base ?? Host.environment("TMPDIR") ?? "/tmp"
     root = base / "post-test-\(Host.processID)-\(Host.random)"
     spool = root / "spool"
     try Directory(base).makeDirectory(root.name)

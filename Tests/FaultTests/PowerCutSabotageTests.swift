@@ -90,6 +90,7 @@ import Testing
     var (found, doubled) = (0, 0)
     var open = Set<String>()
     for recording in try CutRecording.commands.get() {
+      try #require(replay(recording).isClean)
       let trace = recording.trace
       for index in trace.steps.indices where index >= trace.begin && trace.steps[index].isSync {
         if !replay(recording.with(trace.without(index))).isClean {

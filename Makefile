@@ -2,6 +2,7 @@
 #
 #   make          build the release binary, statically linked: .build/release/post
 #   make test     run all tests
+#   make faults   let every system call fail in every way, and cut the power more often: some minutes
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources
 #   make install  install below $(DESTDIR)$(PREFIX)
@@ -19,7 +20,7 @@ RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld
 
 BINARY = .build/release/post
 
-.PHONY: all test demo lint install clean
+.PHONY: all test faults demo lint install clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -28,9 +29,16 @@ all:
 	@cp -p $(BINARY) $(BINARY).copy && cp $(BINARY).copy $(BINARY) && touch -r $(BINARY).copy $(BINARY); \
 	  rm -f $(BINARY).copy
 
-test:
+# The tests of the command line run the binary that is installed, not the one built for debugging.
+TEST = POST_BINARY=$(CURDIR)/$(BINARY) $(SWIFT) test --skip-build
+
+test: all
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build
+	$(TEST)
+
+faults: all
+	$(SWIFT) build --build-tests
+	POST_FAULTS=all $(TEST) --filter FaultTests
 
 demo: all
 	spool/tour

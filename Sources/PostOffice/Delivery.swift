@@ -146,10 +146,9 @@ struct Delivery {
     try office.attemptWrite("cannot hold letter \(id) for mailbox \(mailbox)", in: layout.root) {
       () throws(Errno) in
       let held = layout.held(for: mailbox)
-      if try !office.root.exists(held) {
-        try office.make([layout.held], in: layout.root)
-        try office.make([held], in: layout.held)
-      }
+      // Also if they are there: whoever made them may have died before their names were durable.
+      try office.make([layout.held], in: layout.root)
+      try office.make([held], in: layout.held)
       do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {}
       try office.root.directory(held).sync()
     }

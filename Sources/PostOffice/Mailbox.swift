@@ -136,8 +136,9 @@ extension Office {
     for folder in layout.required where isComplete { isComplete = try root.exists(folder) }
     if isComplete { return }
     try make([layout.root], in: Layout.mailboxes, noting: &made)
-    try make(layout.required, in: layout.root, noting: &made)
     try root.sync()
+    // Whoever sees these all relies on the rest being durable: they come after the syncs.
+    try make(layout.required, in: layout.root, noting: &made)
   }
 
   /// How many letters a directory holds; none if it is missing.

@@ -67,7 +67,8 @@ public final class Office {
     throw PostError(.usage, "no spool: POST_SPOOL and HOME are not set; name one with --spool DIR")
   }
 
-  /// mkdir -p, each new name made durable in its parent.
+  /// mkdir -p, each new name made durable in its parent. So is that of the last folder that was there:
+  /// whoever made it may have died on the way. (Where we may not open its parent, we did not make it.)
   private static func makeFolders(_ path: Path) throws(Errno) {
     var missing = [Path]()
     var next = path
@@ -80,6 +81,7 @@ public final class Office {
         next = next.parent
       }
     }
+    do throws(Errno) { try Directory(next.parent).sync() } catch .denied {} catch .invalid {}
     for folder in missing.reversed() {
       let parent = try Directory(folder.parent)
       do throws(Errno) { try parent.makeDirectory(folder.name) } catch .exists {}

@@ -54,6 +54,11 @@ extension Topic {
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
         let having = try mailboxesHaving(orphans)
+        // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
+        // not vanish from here before the others have it.
+        try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
+          try office.root.directory(layout.new).sync()
+        }
         for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? []) { rest = .inTrouble }
       }
       // Another finisher may have listed new/ before our orphans came.
@@ -171,11 +176,11 @@ extension Topic {
       let delivery = Delivery(self)
       for letter in letters {
         let file = try office.root.open(held / letter.name, .read)
-        if !known.contains(letter.id),
-          try delivery.place(held / letter.name, letter.id, file: file, into: target)
-        {
-          try office.syncNames(in: target[.new], of: file)
+        var isUnsynced = true  // whether the one who placed it before us came to sync it, we cannot know
+        if !known.contains(letter.id) {
+          isUnsynced = try delivery.place(held / letter.name, letter.id, file: file, into: target)
         }
+        if isUnsynced { try office.syncNames(in: target[.new], of: file) }
         try office.root.remove(held / letter.name)
       }
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}

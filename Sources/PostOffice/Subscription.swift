@@ -61,7 +61,14 @@ extension Topic {
   private func enlist(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
     let what = "cannot subscribe \(mailbox) to \(name)"
     let link = layout.subscriber(mailbox)
-    if try attempt(what, { () throws(Errno) in try office.root.exists(link) }) { return }
+    let isEnlisted = try attempt(what) { () throws(Errno) in
+      // What is there already may be the work of a subscriber that died before it was durable.
+      for folder in [MailboxLayout(mailbox).root, layout.root, layout.subscribers] {
+        try office.root.directory(folder).sync()
+      }
+      return try office.root.exists(link)
+    }
+    if isEnlisted { return }
     let mark = try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try makeMark(mailbox) }
     do throws(Errno) {
       try write(backlog, into: mark)

@@ -70,7 +70,7 @@ import Testing
   /// The second fsync(2) of a file succeeds and proves nothing.
   @Test(arguments: [1, Int.max])
   func aForeignLetterThatCannotBeMadeDurableIsWrittenAnewOrStays(failures: Int) throws {
-    let box = try Sandbox(inMemory: true)
+    let box = try Sandbox(in: Sandbox.memory)
     try box.open("stock")
     try box.script("cd spool/topics/orders; printf 'Subject: s\\n\\nbody' > tmp/f; mv tmp/f new/")
     let inode = try box.script("stat -c %i spool/topics/orders/new/f")

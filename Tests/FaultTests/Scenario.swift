@@ -102,7 +102,7 @@ struct Stage {
 
   init(_ scenario: Scenario) throws {
     self.scenario = scenario
-    box = try Sandbox(inMemory: true)
+    box = try Sandbox(in: Sandbox.memory)
     try box.script(
       """
       for mailbox in stock invoice dispatch; do post subscribe $mailbox orders; done

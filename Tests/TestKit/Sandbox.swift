@@ -16,11 +16,12 @@ package final class Sandbox: Sendable {
     return tests.parent / "post"
   }()
 
-  /// - Parameter inMemory: on a file system without a disk, if there is one: for tests that run many
-  ///   commands and need no disk.
-  package init(inMemory: Bool = false) throws {
-    let memory: Path = "/dev/shm"
-    let base = inMemory && Host.mayWrite(memory) ? memory : Host.environment("TMPDIR") ?? "/tmp"
+  /// A file system without a disk, for tests that run many commands and need none; nil if there is none.
+  package static let memory: Path? = Host.mayWrite("/dev/shm") ? "/dev/shm" : nil
+
+  /// - Parameter base: where it is made; nil: where temporary files go.
+  package init(in base: Path? = nil) throws {
+    let base = base ?? Host.environment("TMPDIR") ?? "/tmp"
     root = base / "post-test-\(Host.processID)-\(Host.random)"
     spool = root / "spool"
     try Directory(base).makeDirectory(root.name)

@@ -1,0 +1,121 @@
+// What the names of a trace stand for in a spool: letters in their places, subscribers, marks, settings,
+// folders that lead to these. The rest (logs, notes, what is in tmp/) is nobody's loss.
+
+import Linux
+
+struct SpoolNames {
+  /// Places of a mailbox; its held/ in the topic counts as one.
+  enum Place: Int, CaseIterable {
+    case new, cur, later, done, failed, held
+
+    fileprivate init?(_ name: String) {
+      switch name {
+      case "new": self = .new
+      case "cur": self = .cur
+      case "later": self = .later
+      case "done": self = .done
+      case "failed": self = .failed
+      default: return nil
+      }
+    }
+  }
+
+  enum Meaning {
+    case none
+    /// It leads on to names that matter.
+    case folder
+    /// In the topic.
+    case new(letter: Int)
+    /// In the topic.
+    case cur(letter: Int)
+    /// A place of a mailbox, by its ``index(_:_:)``.
+    case place(Int, letter: Int)
+    case subscriber(Int)
+    case mark(Int)
+    case settings
+  }
+
+  private(set) var letters: [String] = []
+  private(set) var mailboxes: [String] = []
+  /// For each slot of the trace.
+  private(set) var meanings: [Meaning] = []
+  /// The folders of the mailboxes.
+  private(set) var rooms: [(mailbox: Int, slot: Int)] = []
+
+  /// A place of a mailbox among all places of all mailboxes.
+  static func index(_ mailbox: Int, _ place: Place) -> Int { mailbox * Place.allCases.count + place.rawValue }
+
+  /// A file name without the office's marks.
+  static func id(_ name: String) -> String {
+    for mark in [",A=", ",L=", ",D="] {
+      if let range = name.firstRange(of: mark) { return id(String(name[..<range.lowerBound])) }
+    }
+    return name
+  }
+
+  init(_ trace: CallTrace, spool: Path) {
+    // Mailboxes that are no folders of the spool: their subscriber's symlink leads to them.
+    var outside = [String: String]()
+    for (inode, kind) in trace.kinds.enumerated() {
+      guard case .symlink(let target) = kind, target.isAbsolute else { continue }
+      let path = trace.path(of: inode)
+      if path.parent.name == "subscribers" { outside[target.description] = path.name.description }
+    }
+    for slot in trace.slots.indices {
+      meanings.append(meaning(of: slot, "\(trace.path(slot: slot))", "\(spool)", outside))
+    }
+  }
+
+  private mutating func meaning(
+    of slot: Int, _ path: String, _ spool: String, _ outside: [String: String]
+  ) -> Meaning {
+    if path == spool || spool.hasPrefix(path + "/") { return .folder }
+    var words: [String]
+    if path.hasPrefix(spool + "/") {
+      words = path.dropFirst(spool.count).split(separator: "/").map(String.init)
+    } else if let (target, name) = outside.first(where: { path.hasPrefix($0.key + "/") }) {
+      words = ["mailboxes", name] + path.dropFirst(target.count).split(separator: "/").map(String.init)
+    } else {
+      return .none
+    }
+    let last = words.removeLast()
+    if last.hasSuffix(".conf"), words.count < 3 { return .settings }
+    switch words {
+    case [], ["topics"], ["mailboxes"]: return last.hasPrefix(".") ? .none : .folder
+    case ["topics", "orders"]: return last == "tmp" ? .none : .folder
+    case ["topics", "orders", "held"]: return .folder
+    case ["topics", "orders", "new"]: return .new(letter: letter(last))
+    case ["topics", "orders", "cur"]: return .cur(letter: letter(last))
+    case ["topics", "orders", "subscribers"]:
+      return last.hasPrefix(".") ? .mark(mailbox(String(last.dropFirst()))) : .subscriber(mailbox(last))
+    case ["topics", "orders", "held", words.last]:
+      return .place(SpoolNames.index(mailbox(words[3]), .held), letter: letter(last))
+    case ["mailboxes", words.last]:
+      guard Place(last) != nil else { return .none }
+      rooms.append((mailbox(words[1]), slot))
+      return .folder
+    default:
+      guard words.count == 3, words[0] == "mailboxes", let place = Place(words[2]) else { return .none }
+      return .place(SpoolNames.index(mailbox(words[1]), place), letter: letter(last))
+    }
+  }
+
+  private mutating func letter(_ name: String) -> Int {
+    SpoolNames.number(SpoolNames.id(name), in: &letters)
+  }
+
+  private mutating func mailbox(_ name: String) -> Int { SpoolNames.number(name, in: &mailboxes) }
+
+  private static func number(_ name: String, in names: inout [String]) -> Int {
+    if let number = names.firstIndex(of: name) { return number }
+    names.append(name)
+    precondition(names.count <= 64, "there are too many letters or mailboxes for one word of bits")
+    return names.count - 1
+  }
+
+  /// Whether a cut's choice for this name can change the verdict.
+  func matters(_ slot: Int) -> Bool {
+    if case .none = meanings[slot] { return false }
+    return true
+  }
+}

@@ -81,3 +81,13 @@ enum Fault: Sendable, CustomStringConvertible {
   /// Calls that may do less than they were asked to.
   static let partial: Set<String> = ["read", "write", "pread64", "pwrite64"]
 }
+
+extension Call {
+  private static let changes: Set = [
+    "mkdirat", "linkat", "symlinkat", "renameat2", "renameat", "unlinkat", "write", "pwrite64", "ftruncate",
+    "fallocate", "fchmod", "clone", "clone3", "vfork", "waitid", "wait4", "exit_group",
+  ]
+
+  /// Whether the world differs after the call from what it was before, as others may see it after our death.
+  var changesSomething: Bool { Call.changes.contains(name) || name == "openat" && int(2) & O_CREAT != 0 }
+}

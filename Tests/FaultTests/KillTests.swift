@@ -3,28 +3,25 @@ import TestKit
 import Testing
 
 /// Kill -9 at every system call of every command: between any two of them the office must be such that the
-/// next ordinary command finds everything in order, or puts it in order.
+/// next ordinary command finds everything in order, or puts it in order. A kill between two calls that only
+/// look leaves what a kill at the next change leaves; those are left to `make faults`.
 @Suite(.needsPtrace) struct KillTests {
   @Test(arguments: Scenario.all)
   func aKillAtAnyCallLosesTearsAndDoublesNothing(scenario: Scenario) throws {
     let stage = try Stage(scenario)
-    var twice = 0
-    for number in 1...Stage.callLimit {
+    var (kills, twice) = (0, 0)
+    for (index, call) in try stage.calls().enumerated() where Stage.isThorough || call.changesSomething {
       try stage.reset()
       let traced = try stage.start()
-      var call: Call? = nil
-      for _ in 0..<number { call = try traced.next() }
+      var hasCome = true
+      for _ in 0...index where hasCome { hasCome = try traced.next() != nil }
       traced.kill()
       let ended = try traced.wait()
-      guard let call else {
-        #expect(ended.code == 0, "unharmed: \(ended.errors)")
-        print("kill -9, \(scenario.name): \(number - 1) kills, handed out twice: \(twice)")
-        return
-      }
-      let place: Comment = "killed at call \(number), \(call.name)"
-      twice += try judge(stage, ended, number, place)
+      guard hasCome else { break }  // a watcher may make fewer calls the next time
+      kills += 1
+      twice += try judge(stage, ended, index, "killed at call \(index), \(call.name)")
     }
-    Issue.record("\(Stage.callLimit) calls were not all")
+    print("kill -9, \(scenario.name): \(kills) kills, handed out twice: \(twice)")
   }
 
   /// - Returns: how many letters were handed out twice.

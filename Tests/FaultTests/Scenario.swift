@@ -133,6 +133,21 @@ struct Stage {
     throw Failure("the program never came to its main")
   }
 
+  /// Whether all faults shall be tried, as `make faults` does; else a part of each kind.
+  static let isThorough = Host.environment("POST_FAULTS") == "all"
+
+  /// The calls of the command, unharmed.
+  func calls() throws -> [Call] {
+    try reset()
+    var calls = [Call]()
+    let ended = try finish(try start()) { call in
+      calls.append(call)
+      return nil
+    }
+    #expect(ended.code == 0, "unharmed: \(ended.errors)")
+    return calls
+  }
+
   /// No command here makes so many calls.
   static let callLimit = 20_000
 

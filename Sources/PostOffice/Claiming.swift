@@ -170,6 +170,8 @@ extension Mailbox {
         throw PostError(error, "cannot put \(layout[.later] / name) back")
       }
       window = []  // it may be older than what we had in mind
+      unsynced.insert(.new)
+      left.insert(.later)
     }
     return (due.count, next)
   }

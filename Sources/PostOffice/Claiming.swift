@@ -139,7 +139,7 @@ extension Mailbox {
   private func setAside(_ name: Path, because how: String) throws(PostError) -> PostError {
     let id = EntryName(name).id
     do throws(Errno) {
-      try office.make([layout[.corrupt]], in: layout.root)
+      if try !office.root.exists(layout[.corrupt]) { try office.make([layout[.corrupt]], in: layout.root) }
       try office.root.rename(layout[.new] / name, to: office.root, layout[.corrupt] / name)
     } catch .noEntry {} catch {
       throw PostError(error, "\(layout[.new] / name) \(how), and cannot be set aside")

@@ -37,7 +37,7 @@ public struct Topic {
   /// Sets aside a file that is no letter: whoever looks finds it, and nothing trips over it again.
   func setAside(_ name: Path, from folder: Path, because reason: String) {
     do throws(Errno) {
-      try office.make([layout.corrupt], in: layout.root)
+      if try !office.root.exists(layout.corrupt) { try office.make([layout.corrupt], in: layout.root) }
       try office.root.rename(folder / name, to: office.root, layout.corrupt / name)
       office.warn("\(folder / name) \(reason); set aside in \(layout.corrupt)")
     } catch .noEntry {

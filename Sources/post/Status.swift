@@ -30,7 +30,7 @@ enum Status: Verb {
   private struct TopicLine: Encodable {
     let kind = "topic"
     let name: String
-    let kept, unsorted, held: Int
+    let kept, unsorted, held, corrupt: Int
     let subscribers: [String]
   }
 
@@ -52,7 +52,8 @@ enum Status: Verb {
   private static func line(_ topic: Topic) throws(PostError) -> TopicLine {
     TopicLine(
       name: topic.name.description, kept: try topic.count(.cur), unsorted: try topic.count(.new),
-      held: try topic.heldCount(), subscribers: try topic.subscribers().map(\.description))
+      held: try topic.heldCount(), corrupt: try topic.count(.corrupt),
+      subscribers: try topic.subscribers().map(\.description))
   }
 
   private static func line(_ mailbox: Mailbox) throws(PostError) -> MailboxLine {
@@ -76,6 +77,9 @@ enum Status: Verb {
     for mailbox in mailboxes { for words in mailbox.trouble { text += "! \(mailbox.name): \(words)\n" } }
     for topic in topics where topic.held > 0 {
       text += "! \(topic.name): \(topic.held) held for mailboxes that could not take them\n"
+    }
+    for topic in topics where topic.corrupt > 0 {
+      text += "! \(topic.name): \(topic.corrupt) corrupt; see topics/\(topic.name)/corrupt\n"
     }
     for topic in topics where topic.unsorted > 0 {
       text +=

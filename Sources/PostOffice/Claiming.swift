@@ -169,6 +169,8 @@ extension Mailbox {
         throw office.trouble(error, "cannot put \(layout[.later] / name) back", in: layout.root)
       }
       window = []  // it may be older than what we had in mind
+      unsynced.insert(.new)
+      left.insert(.later)
     }
     return (due.count, next)
   }

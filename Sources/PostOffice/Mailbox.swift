@@ -15,6 +15,8 @@ public final class Mailbox {
   var unreadable: Set<Path> = []
   /// Where letters went that are not yet durable there.
   var unsynced: Set<Place> = []
+  /// Where those letters came from: a power cut may show them there still.
+  var left: Set<Place> = []
 
   /// How many names are looked at in one go. Memory does not grow with the backlog.
   static let windowSize = 256

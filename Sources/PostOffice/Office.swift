@@ -134,7 +134,7 @@ public final class Office {
   /// name is taken there, by another file, this one gets a new name.
   /// - Throws: no such entry, if somebody else has just done so.
   func setAside(_ path: Path, in corrupt: Path) throws(Errno) {
-    try make([corrupt], in: corrupt.parent)
+    if try !root.exists(corrupt) { try make([corrupt], in: corrupt.parent) }
     do throws(Errno) { try root.rename(path, to: root, corrupt / path.name) } catch .exists {
       let (one, other) = (try root.status(path), try root.status(corrupt / path.name))
       if one.kind == .regular, one.inode == other.inode, one.device == other.device {

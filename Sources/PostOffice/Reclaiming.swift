@@ -70,14 +70,17 @@ extension Mailbox {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
             try settleIn(name, from: .cur, to: .failed, as: entry)
+            unsynced.insert(.failed)
             taken[name] = .failed
             log("failed", entry.id, "attempt=\(attempt) \(how)")
           } else {
             try settleIn(name, from: .cur, to: .new, as: entry)
+            unsynced.insert(.new)
             taken[name] = .new
             log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
             window = []
           }
+          left.formUnion([.cur, .new])
         } catch .noEntry {}
       }
       return taken

@@ -17,6 +17,7 @@ extension Office {
         let mailbox = try mailbox(name)
         try mailbox.refresh()
         try mailbox.prune()
+        try mailbox.syncSettled()
       } catch { troubles.append(error) }
     }
     Ballast(self).lay()

@@ -98,12 +98,15 @@ extension Mailbox {
   /// Makes the settlements so far durable in the places they went to. Until then a power cut may give
   /// letters back that were done.
   package func syncSettled() throws(PostError) {
-    for place in unsynced {
+    // First where they went, or a letter may be nowhere. Then where they came from: btrfs, cut off, shows a renamed
+    // letter under both names if only the new one's directory was synced.
+    let places = Place.allCases.filter(unsynced.contains) + left.subtracting(unsynced)
+    (unsynced, left) = ([], [])  // now: a sync that failed is not repeated
+    for place in places {
       try attempt("cannot make \(layout[place]) durable") { () throws(Errno) in
         try office.root.directory(layout[place]).sync()
       }
     }
-    unsynced = []
   }
 
   /// The same, for callers whose work is done: trouble is told.
@@ -123,6 +126,7 @@ extension Mailbox {
         try settleIn(other, from: .cur, to: place, as: name)
       }
       unsynced.insert(place)
+      left.formUnion([.cur, .new])  // the claim, perhaps another process's, is not durable either
     } catch {
       let what =
         "cannot move letter \(name.id) of mailbox \(self.name) from \(layout[.cur]) to \(layout[place])"
@@ -168,7 +172,8 @@ extension Mailbox {
     let id = EntryName(entry).id
     do throws(Errno) {
       try settleIn(entry, from: place, to: .new, as: EntryName(id))
-      unsynced.formUnion([.new, place])
+      unsynced.insert(.new)
+      left.insert(place)
     } catch .noEntry {
       return false
     } catch {

@@ -93,17 +93,27 @@ enum Read: Verb {
   private static func peek(_ mailbox: Mailbox, _ limit: Int, _ format: Format) throws(PostError) -> Int32 {
     try mailbox.refresh()
     var shown = 0
+    var trouble: PostError?
     for name in try mailbox.entries(in: .new) {
       if shown == limit { break }
       let letter: Letter
-      do throws(PostError) { letter = try mailbox.open(name, in: .new) } catch let error
-        where error.kind == .notFound
-      {
+      do throws(PostError) {
+        letter = try mailbox.open(name, in: .new)
+        try letter.check()
+      } catch let error where error.kind == .notFound {
         continue  // claimed meanwhile
+      } catch {
+        // It hides nothing that stands behind it.
+        if let earlier = trouble { mailbox.office.warn(earlier.message) }
+        trouble = error
+        continue
       }
-      try letter.check()
       try format.print(letter, EntryName(name).attempt ?? 0)
       shown += 1
+    }
+    if let trouble {
+      if shown == 0 { throw trouble }
+      mailbox.office.warn(trouble.message)
     }
     return shown > 0 ? 0 : 1
   }

@@ -31,7 +31,7 @@ enum Status: Verb {
   private struct TopicLine: Encodable {
     let kind = "topic"
     let name: String
-    let kept, unsorted, held: Int
+    let kept, unsorted, held, corrupt: Int
     let subscribers: [String]
     let trouble: [String]
   }
@@ -83,7 +83,8 @@ enum Status: Verb {
     }
     return TopicLine(
       name: topic.name.description, kept: try topic.count(.cur), unsorted: try topic.count(.new),
-      held: try topic.heldCount(), subscribers: try topic.subscribers().map(\.description), trouble: trouble)
+      held: try topic.heldCount(), corrupt: try topic.count(.corrupt),
+      subscribers: try topic.subscribers().map(\.description), trouble: trouble)
   }
 
   private static func line(_ mailbox: Mailbox) throws(PostError) -> MailboxLine {
@@ -109,6 +110,9 @@ enum Status: Verb {
     for mailbox in mailboxes { for words in mailbox.trouble { text += "! \(mailbox.name): \(words)\n" } }
     for topic in topics where topic.held > 0 {
       text += "! \(topic.name): \(topic.held) held for mailboxes that could not take them\n"
+    }
+    for topic in topics where topic.corrupt > 0 {
+      text += "! \(topic.name): \(topic.corrupt) corrupt; see topics/\(topic.name)/corrupt\n"
     }
     for topic in topics where topic.unsorted > 0 {
       text +=

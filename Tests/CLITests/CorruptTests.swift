@@ -2,41 +2,14 @@ import Linux
 import TestKit
 import Testing
 
-/// What is no whole letter is never handed out, never followed, never waited for: it is set aside with
-/// a message, and the good letter behind it is read.
+/// What is no letter at all, a directory, a symlink, a FIFO, is never handed out, never followed, never waited for: it is
+/// set aside with a message, and the good letter behind it is read. (Of spoiled letters, see DigestTests.)
 @Suite struct CorruptTests {
   let box: Sandbox
 
   init() throws {
     box = try Sandbox()
     try box.open("stock")
-  }
-
-  /// Ways to spoil the letter at `$it`, whose body is `spoiled`.
-  private static let damages = [
-    "truncate -s -3 $it", "truncate -s 60 $it", "truncate -s 0 $it", "printf more >> $it",
-    // One bit of the body: 's' is 0x73.
-    "sed -i '$s/spoiled/rpoiled/' $it", "sed -i '$s/spoiled/spoiledd/' $it",
-    "sed -i '/^Content-Length/d' $it",
-    "sed -i '/^Content-Digest/d' $it", "sed -i '/^Content-/d' $it",
-    "sed -i 's/^Content-Digest: crc32c=:./&A/' $it",
-    "size=$(stat -c %s $it); head -c $size /dev/zero > $it",
-  ]
-
-  @Test(arguments: damages, ["post read stock", "post read stock -- cat", "post read stock --all"])
-  func aSpoiledLetterIsSetAside(damage: String, reader: String) throws {
-    try box.must("send", "orders", "-s", "x", "-m", "spoiled")
-    let id = try #require(box.entries("new").first)
-    try box.script("it=spool/mailboxes/stock/new/\(id); chmod u+w $it; \(damage)")
-    try box.must("send", "orders", "-m", "good")
-    let read = try box.shell(reader)
-    #expect(read.code == 0)
-    #expect(read.text == "good")
-    #expect(read.errors.contains(id) && read.errors.contains("set aside"))
-    #expect(box.entries("corrupt") == [id])
-    #expect(box.entries("notes") == [id])
-    #expect(try box.post("read", "stock").code == 1)
-    #expect(try box.must("status").contains("! stock: 1 corrupt"))
   }
 
   /// The second one of a name could not be set aside, and the mailbox gave out nothing any more.
@@ -60,15 +33,6 @@ import Testing
     #expect(try box.post("read", "stock").code == 65)
     #expect(box.entries("corrupt").count == 1)
     #expect(box.entries("new").isEmpty)
-  }
-
-  @Test func whenOnlyASpoiledLetterIsThereTheExitSaysSo() throws {
-    try box.must("send", "orders", "-m", "spoiled")
-    try box.script("cd spool/mailboxes/stock/new; chmod u+w *; truncate -s -1 *")
-    let read = try box.post("read", "stock")
-    #expect(read.code == 65)
-    #expect(read.text == "")
-    #expect(try box.post("read", "stock").code == 1)
   }
 
   private static let impostors =
@@ -133,14 +97,5 @@ import Testing
     let sent = try box.post("send", "orders", "-m", "good")
     #expect(sent.code == 0)
     #expect(try box.must("read", "stock") == "good")
-  }
-
-  @Test func peekNamesTheSpoiledLetterAndShowsNoneOfIt() throws {
-    try box.must("send", "orders", "-m", "spoiled")
-    try box.script("cd spool/mailboxes/stock/new; chmod u+w *; truncate -s -1 *")
-    let peeked = try box.post("read", "stock", "--peek")
-    #expect(peeked.code == 65)
-    #expect(peeked.text == "")
-    #expect(box.entries("new").count == 1)
   }
 }

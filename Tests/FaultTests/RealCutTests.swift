@@ -1,0 +1,57 @@
+// Real power cuts: real file systems, cut off while the real binary works on them, mounted again, and every letter
+// that had been accepted is looked for.
+//
+// The moments come from a seed that is printed; POST_SEED repeats them (as far as the kernel does). A few cuts are
+// made of each file system; POST_FAULTS=all makes many.
+
+import Linux
+import TestKit
+import Testing
+
+@Suite(.serialized) struct RealCutTests {
+  @Test(.needs(.ext4)) func nothingIsLostWhenTheDiskIsCutOff() throws { try cut(.ext4) }
+  @Test(.needs(.fastCommit)) func norWithFastCommits() throws { try cut(.fastCommit) }
+  @Test(.needs(.xfs)) func norOnXFS() throws { try cut(.xfs) }
+  @Test(.needs(.btrfs)) func norOnBtrfs() throws { try cut(.btrfs) }
+
+  private static let isThorough = Host.environment("POST_FAULTS") == "all"
+
+  private func cut(_ system: FileSystem) throws {
+    let seed = Host.environment("POST_SEED").flatMap { UInt64($0.description) } ?? UInt64(Host.random)
+    print("real cuts, \(system.rawValue), seed \(seed)")
+    var dice = Dice(seed)
+    var report = CutReport()
+    for _ in 1...(RealCutTests.isThorough ? 12 : 1) {
+      let box = try Sandbox()
+      for step in CutOffice.steps(on: system, &dice) {
+        try LoopDisk(box, system).run(step.script, step.settings)
+        #expect(eventually { !hasLoops(box) }, "a loop device was left behind")
+      }
+      for name in box.names(in: "cuts") {
+        report.add(try CutFindings(box, name), tolerating: system.knownTroubles)
+      }
+    }
+    print("real cuts, \(system.rawValue): \(report.summary)")
+    #expect(report.troubles.isEmpty, "seed \(seed)")
+    #expect(report.isEnough, "too little was tried")
+  }
+
+  private func hasLoops(_ box: Sandbox) -> Bool {
+    let loops = try? box.shell("losetup --list --noheadings --output BACK-FILE").text
+    return loops?.contains(box.root.name.description) == true
+  }
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Dice {
+  private var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func roll(in range: ClosedRange<Int>) -> Int {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return range.lowerBound + Int((mixed ^ (mixed >> 31)) % UInt64(range.count))
+  }
+}

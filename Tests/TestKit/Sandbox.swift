@@ -8,14 +8,16 @@ package final class Sandbox: Sendable {
   package let root: Path
   package let spool: Path
 
-  /// The binary under test lies beside the test binary.
+  /// The binary under test lies beside the test binary, unless `POST_BINARY` names another.
   package static let binary: Path = {
+    if let other = Host.environment("POST_BINARY") { return other }
     let tests = (try? Directory("/proc/self").readSymlink("exe")) ?? "/"
     return tests.parent / "post"
   }()
 
-  package init() throws {
-    let base = Host.environment("TMPDIR") ?? "/tmp"
+  /// - Parameter base: where it is made; nil: where temporary files go.
+  package init(in base: Path? = nil) throws {
+    let base = base ?? Host.environment("TMPDIR") ?? "/tmp"
     root = base / "post-test-\(Host.processID)-\(Host.random)"
     spool = root / "spool"
     try Directory(base).makeDirectory(root.name)

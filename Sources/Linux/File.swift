@@ -166,6 +166,8 @@ package struct Status: Sendable {
   package let permissions: UInt32
   /// Last change of the content, seconds since 1970.
   package let modified: Int64
+  /// What that has beyond whole seconds, in nanoseconds.
+  package let modifiedNanoseconds: Int
 
   init(_ buffer: stat) {
     kind =
@@ -183,5 +185,6 @@ package struct Status: Sendable {
     owner = buffer.st_uid
     permissions = UInt32(buffer.st_mode & 0o7777)
     modified = Int64(buffer.st_mtim.tv_sec)
+    modifiedNanoseconds = buffer.st_mtim.tv_nsec
   }
 }

@@ -36,7 +36,8 @@ extension Topic {
       let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
       for name in names {
         switch office.isAbandoned(layout.new / name) {
-        case .abandoned(let inode): orphans.append(Orphan(name: name, id: EntryName(name).id, inode: inode))
+        case .abandoned(let status):
+          orphans.append(Orphan(name: name, id: EntryName(name).id, status: status))
         case .inHands: isBusy = true
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
@@ -59,7 +60,7 @@ extension Topic {
   struct Orphan {
     let name: Path
     let id: LetterID
-    let inode: UInt64
+    let status: Status
   }
 
   private func finish(_ orphan: Orphan, having: Set<Name>) {
@@ -70,7 +71,10 @@ extension Topic {
       guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
         return
       }
-      if try file.status().size == 0 { return setAside(name, from: layout.new, because: "is empty") }
+      // Or another finisher has, and a foreign program chose the name again: that is for the next pass.
+      let status = try file.status()
+      guard status.inode == orphan.status.inode else { return }
+      if status.size == 0 { return setAside(name, from: layout.new, because: "is empty") }
       try file.sync()  // a foreign program may not have
       if try mustBeRenamed(orphan) {
         id = office.ids.next(now: Clock.wall, foreign: true)
@@ -90,7 +94,7 @@ extension Topic {
     if letter.id.isOurs { return false }
     if letter.id.path.bytes.count > LetterID.limit { return true }
     do throws(Errno) {
-      return try office.root.status(layout.cur / letter.id.path).inode != letter.inode
+      return try office.root.status(layout.cur / letter.id.path).inode != letter.status.inode
     } catch .noEntry { return false }
   }
 
@@ -128,8 +132,7 @@ extension Topic {
       let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
       var letters = [Orphan]()
       for name in names {
-        letters.append(
-          Orphan(name: name, id: LetterID(name), inode: try office.root.status(held / name).inode))
+        letters.append(Orphan(name: name, id: LetterID(name), status: try office.root.status(held / name)))
       }
       let known = try office.known(letters, in: target)
       let delivery = Delivery(self)
@@ -165,7 +168,7 @@ extension Topic {
 
 /// The state of a file that should have a living sender.
 enum Abandonment {
-  case abandoned(inode: UInt64)
+  case abandoned(Status)
   case inHands
   case gone
   case noLetter(String)
@@ -188,7 +191,7 @@ extension Office {
       default: return .noLetter("is not a regular file, so no letter")
       }
       let isLocked = try root.open(path, .read).isLocked(byte: sorterByte)
-      return isLocked ? .inHands : .abandoned(inode: status.inode)
+      return isLocked ? .inHands : .abandoned(status)
     } catch .noEntry {
       return .gone
     } catch {
@@ -217,17 +220,18 @@ extension Office {
   /// Which of these letters a mailbox has, in any state.
   ///
   /// An ID of ours names one letter in the world. Foreign programs may choose a name twice; their
-  /// letters are told apart by inode, as long as mailbox and topic are on one file system.
+  /// letters are told apart by inode, and their copies by the ID that follows from it.
   func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    var names = Set<LetterID>()
+    var names = [LetterID: LetterID]()
     var inodes = [UInt64: LetterID]()
     let here = try root.status(".").device
     let there = try? root.status(mailbox.root / ".").device
     for letter in letters {
-      if letter.id.isOurs || here != there {
-        names.insert(letter.id)
+      if letter.id.isOurs {
+        names[letter.id] = letter.id
       } else {
-        inodes[letter.inode] = letter.id
+        names[LetterID(copyOf: letter.status)] = letter.id
+        if here == there { inodes[letter.status.inode] = letter.id }
       }
     }
     var found = Set<LetterID>()
@@ -237,8 +241,7 @@ extension Office {
     for place in back + Place.states {
       do throws(Errno) {
         try root.directory(mailbox[place]).forEachEntry { name, inode in
-          let id = EntryName(Path(name)).id
-          if names.contains(id) { found.insert(id) } else if let id = inodes[inode] { found.insert(id) }
+          if let id = names[EntryName(Path(name)).id] ?? inodes[inode] { found.insert(id) }
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }

@@ -123,6 +123,26 @@ import Testing
     #expect(try box.must("read", "stock", "--all").contains("next"))
   }
 
+  /// If it were otherwise, whoever subscribes anew would get letters from the topic that are done.
+  @Test(arguments: [0, 5] as [Int64])
+  func aMailboxDoesNotForgetALetterThatItsTopicKeeps(step: Int64) throws {
+    try box.write("spool/post.conf", "Keep: 10s\nKeep-Done: 10s\n")
+    let now = Clock.wall / 1_000_000_000
+    for time in (now - 16)...(now - 4) {
+      try box.write("spool/topics/orders/cur/\(time).M1P1.host", "a")
+      try box.write("spool/mailboxes/stock/done/\(time).M1P1.host,A=1,D=\(time)", "a")
+    }
+    let sweep = try start(0, "sweep")
+    while let call = try sweep.next() {
+      guard call.name == "unlinkat" else { continue }
+      sweep.clockOffset = step  // the topic is being swept; time passes
+    }
+    #expect(try sweep.wait().code == 0)
+    let kept = box.topicEntries("cur")
+    #expect((1...12).contains(kept.count))
+    #expect(box.entries("done").map { $0.prefix { $0 != "," } } == kept.map { $0[...] })
+  }
+
   @Test func aSubscriberGetsTheBacklogWhateverItsClockSays() throws {
     #expect(try at(TimeTests.hour, "send", "orders", "-m", "a").code == 0)
     #expect(try at(-TimeTests.hour, "send", "orders", "-m", "b").code == 0)

@@ -2,6 +2,7 @@
 #
 #   make          build the release binary, statically linked: .build/release/post
 #   make test     run all tests
+#   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources
 #   make install  install below $(DESTDIR)$(PREFIX)
@@ -19,7 +20,9 @@ RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld
 
 BINARY = .build/release/post
 
-.PHONY: all test demo lint install clean
+MINUTES ?= 2
+
+.PHONY: all test soak demo lint install clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -31,6 +34,11 @@ all:
 test:
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
+
+soak: all
+	$(SWIFT) build --build-tests
+	POST_BINARY="$(CURDIR)/$(BINARY)" POST_SOAK=$$(($(MINUTES) * 60)) \
+	  $(SWIFT) test --skip-build --filter SoakTests
 
 demo: all
 	spool/tour

@@ -3,6 +3,7 @@
 #   make          build the release binary, statically linked: .build/release/post
 #   make test     run all tests
 #   make faults   let every system call fail in every way, and cut the power more often: some minutes
+#   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources
 #   make install  install below $(DESTDIR)$(PREFIX)
@@ -20,7 +21,9 @@ RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld
 
 BINARY = .build/release/post
 
-.PHONY: all test faults demo lint install clean
+MINUTES ?= 2
+
+.PHONY: all test faults soak demo lint install clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -30,7 +33,7 @@ all:
 	  rm -f $(BINARY).copy
 
 # The tests of the command line run the binary that is installed, not the one built for debugging.
-TEST = POST_BINARY=$(CURDIR)/$(BINARY) $(SWIFT) test --skip-build
+TEST = POST_BINARY="$(CURDIR)/$(BINARY)" $(SWIFT) test --skip-build
 
 test: all
 	$(SWIFT) build --build-tests
@@ -39,6 +42,10 @@ test: all
 faults: all
 	$(SWIFT) build --build-tests
 	POST_FAULTS=all $(TEST) --filter FaultTests
+
+soak: all
+	$(SWIFT) build --build-tests
+	POST_SOAK=$$(($(MINUTES) * 60)) $(TEST) --filter SoakTests
 
 demo: all
 	spool/tour

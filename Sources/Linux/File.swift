@@ -221,6 +221,8 @@ package struct Status: Sendable {
   package let permissions: UInt32
   /// Last change of the content, seconds since 1970.
   package let modified: Int64
+  /// What that has beyond whole seconds, in nanoseconds.
+  package let modifiedNanoseconds: Int
 
   init(_ buffer: stat) {
     kind =
@@ -239,5 +241,6 @@ package struct Status: Sendable {
     group = buffer.st_gid
     permissions = UInt32(buffer.st_mode & 0o7777)
     modified = Int64(buffer.st_mtim.tv_sec)
+    modifiedNanoseconds = buffer.st_mtim.tv_nsec
   }
 }

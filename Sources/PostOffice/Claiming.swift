@@ -154,14 +154,17 @@ extension Mailbox {
   func putBackDue() throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     var due = [Path]()
-    var next: Int64?
+    var (next, last): (Int64?, Int64?)
     do throws(Errno) {
       try office.root.directory(layout[.later]).forEachName { bytes in
         let name = Path(bytes)
         let time = EntryName(name).until ?? now
-        if time <= now { due.append(name) } else { next = min(next ?? time, time) }
+        if time <= now { return due.append(name) }
+        next = min(next ?? time, time)
+        last = max(last ?? time, time)
       }
     } catch { throw PostError(error, "cannot list \(layout[.later])") }
+    if let last { next = min(next ?? last, try bringForward(last, now)) }
     for name in due.sorted() {
       var entry = EntryName(name)
       entry.until = nil
@@ -173,6 +176,26 @@ extension Mailbox {
       left.insert(.later)
     }
     return (due.count, next)
+  }
+
+  /// If the wall clock was set back, letters in `later/` would wait for longer than any delay there is:
+  /// they wait for the longest, from now on.
+  /// - Parameter last: when the last of them is due.
+  /// - Returns: the time at which all of them are due.
+  private func bringForward(_ last: Int64, _ now: Int64) throws(PostError) -> Int64 {
+    let longest = now + ((try? settings()) ?? Settings()).retry.upperBound.milliseconds
+    if last <= longest { return last }
+    let late = try office.firstNames(in: layout[.later], limit: Topic.passLimit) { name in
+      EntryName(name).until.map { $0 > longest } == true
+    }
+    for name in late {
+      var entry = EntryName(name)
+      entry.until = longest
+      do throws(Errno) { try settleIn(name, from: .later, to: .later, as: entry) } catch .noEntry {} catch {
+        throw PostError(error, "cannot give \(layout[.later] / name) another time")
+      }
+    }
+    return longest
   }
 }
 

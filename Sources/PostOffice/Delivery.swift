@@ -32,6 +32,8 @@ struct Delivery {
         do throws(Errno) {
           try office.root.rename(layout.new / name, to: office.root, layout.cur / id.path)
         } catch .exists {
+          let kept = try office.root.status(layout.cur / id.path)
+          guard try kept.inode == file.status().inode else { throw .exists }
           try office.root.remove(layout.new / name)  // cur/ has it: sorted once already
         }
       }
@@ -102,8 +104,9 @@ struct Delivery {
 
   /// Copies through the mailbox's own tmp/, as a sender would.
   private func copy(_ id: LetterID, file: borrowing File, into mailbox: MailboxLayout) throws(Errno) {
-    let draft = mailbox[.tmp] / id.path
-    if try office.root.exists(draft) { office.clearDebris(in: mailbox[.tmp]) }
+    let id = id.isOurs ? id : LetterID(copyOf: try file.status())
+    // A name of ours for the draft: if we die, whoever comes next knows that it is debris.
+    let draft = mailbox[.tmp] / office.ids.next(now: Clock.wall).path
     let copy = try office.root.open(draft, .create(permissions: 0o444))
     do throws(Errno) {
       guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
@@ -115,12 +118,7 @@ struct Delivery {
       do throws(Errno) {
         try office.root.rename(draft, to: office.root, mailbox[.new] / id.path)
       } catch .exists {
-        if id.isOurs {
-          try office.root.remove(draft)
-        } else {
-          let other = office.ids.next(now: Clock.wall, foreign: true)
-          try office.root.rename(draft, to: office.root, mailbox[.new] / other.path)
-        }
+        try office.root.remove(draft)  // an earlier sorter, now dead, came this far
       }
       try office.syncNames(in: mailbox[.new], of: copy)
     } catch {
@@ -149,7 +147,14 @@ struct Delivery {
       // Also if they are there: whoever made them may have died before their names were durable.
       try office.make([layout.held], in: layout.root)
       try office.make([held], in: layout.held)
-      do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {}
+      do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {
+        // An earlier sorter came this far. Or a foreign program chose a name twice.
+        let other = try office.root.status(held / id.path).inode
+        if try other != office.root.status(source).inode {
+          let id = office.ids.next(now: Clock.wall, foreign: true)
+          try office.root.link(source, into: office.root, held / id.path)
+        }
+      }
       try office.root.directory(held).sync()
     }
   }

@@ -33,6 +33,9 @@ extension Duration {
     components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
   }
 
+  /// Rounded up: what is kept is never kept for less.
+  package var wholeSeconds: Int64 { (milliseconds + 999) / 1000 }
+
   package var nanoseconds: Int64 {
     components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
   }

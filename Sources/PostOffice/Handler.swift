@@ -150,8 +150,9 @@ package final class Handler {
     let verdict: Verdict? =
       switch (ending, exit) {
       case (.none, _): Verdict(exit)
+      // It may have ended in the moment in which it was told to: done is done, or it would be done twice.
+      case (_, .code(0)): .done
       case (.timedOut, _): .retry("not finished after \(settings.timeout?.postText ?? "its time")")
-      case (.stopped, .code(0)): .done
       case (.stopped, _): nil
       }
     return (verdict, exit, said)

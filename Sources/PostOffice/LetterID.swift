@@ -26,6 +26,15 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
     return Int64(String(decoding: digits, as: UTF8.self))
   }
 
+  /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
+  /// died knows by it that the copy was made. Our own letters have a name that nobody else chooses.
+  package init(copyOf letter: Status) {
+    let micros = String(letter.modifiedNanoseconds / 1000)
+    path = Path(
+      "\(max(0, letter.modified)).F" + String(repeating: "0", count: 6 - micros.count)
+        + "\(micros)R00000000P\(letter.inode)Q\(letter.modifiedNanoseconds % 1000).copy")
+  }
+
   /// Whether this office made the name: `SECONDS.M<6 digits>R<8 hex>P<pid>Q<n>.HOST`. Such a letter
   /// has our header; one without has lost it.
   package var isOurs: Bool {

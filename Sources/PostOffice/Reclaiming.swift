@@ -18,10 +18,11 @@ extension Mailbox {
   func reclaim(except ours: Set<LetterID> = []) throws(PostError) -> Hands {
     var hands = Hands()
     var dead = [Path]()
-    let now = Clock.wall / 1_000_000
     let claims = try office.firstNames(in: layout[.cur], limit: Topic.passLimit) { name in
       EntryName(name).attempt != nil
     }
+    // Not before: had the clock been set back meanwhile, a lease taken since would count as over.
+    let now = Clock.wall / 1_000_000
     for name in claims {
       let entry = EntryName(name)
       if ours.contains(entry.id) { continue }

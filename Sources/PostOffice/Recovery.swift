@@ -43,7 +43,8 @@ extension Topic {
       let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
       for name in names {
         switch office.isAbandoned(layout.new / name) {
-        case .abandoned(let inode): orphans.append(Orphan(name: name, id: EntryName(name).id, inode: inode))
+        case .abandoned(let status):
+          orphans.append(Orphan(name: name, id: EntryName(name).id, status: status))
         case .inHands: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
@@ -72,7 +73,7 @@ extension Topic {
   struct Orphan {
     let name: Path
     let id: LetterID
-    let inode: UInt64
+    let status: Status
   }
 
   /// - Returns: false if it is still to be sorted.
@@ -84,7 +85,9 @@ extension Topic {
       guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
         return true
       }
+      // Or another finisher has, and a foreign program chose the name again: that is for the next pass.
       let status = try file.status()
+      guard status.inode == orphan.status.inode else { return true }
       if status.size == 0 {
         setAside(name, from: layout.new, because: "is empty")
         return true
@@ -130,7 +133,7 @@ extension Topic {
     if letter.id.isOurs { return false }
     if letter.id.path.bytes.count > LetterID.limit { return true }
     do throws(Errno) {
-      return try office.root.status(layout.cur / letter.id.path).inode != letter.inode
+      return try office.root.status(layout.cur / letter.id.path).inode != letter.status.inode
     } catch .noEntry { return false }
   }
 
@@ -169,8 +172,7 @@ extension Topic {
       let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
       var letters = [Orphan]()
       for name in names {
-        letters.append(
-          Orphan(name: name, id: LetterID(name), inode: try office.root.status(held / name).inode))
+        letters.append(Orphan(name: name, id: LetterID(name), status: try office.root.status(held / name)))
       }
       let known = try office.known(letters, in: target)
       let delivery = Delivery(self)
@@ -214,7 +216,7 @@ extension File {
 
 /// The state of a file that should have a living sender.
 enum Abandonment {
-  case abandoned(inode: UInt64)
+  case abandoned(Status)
   case inHands
   case gone
   case noLetter(String)
@@ -237,7 +239,7 @@ extension Office {
       default: return .noLetter("is not a regular file, so no letter")
       }
       let isLocked = try root.open(path, .read).isLocked(byte: sorterByte)
-      return isLocked ? .inHands : .abandoned(inode: status.inode)
+      return isLocked ? .inHands : .abandoned(status)
     } catch .noEntry {
       return .gone
     } catch {

@@ -122,7 +122,7 @@ extension Topic {
         let id = EntryName(name).id
         let status = try office.root.status(layout.cur / name)
         guard status.kind == .regular, (id.sent ?? status.modified) >= since else { continue }
-        letters.append(Orphan(name: name, id: id, inode: status.inode))
+        letters.append(Orphan(name: name, id: id, status: status))
       } catch .noEntry {}  // pruned meanwhile
     }
     return letters

@@ -9,14 +9,17 @@ extension Office {
   /// - Throws: the first trouble, after everything else was done; further ones are told.
   public func sweep() throws(PostError) {
     var troubles = [PostError]()
+    // One moment for all: a mailbox must not forget that a letter was done while the topic, which came
+    // first, still keeps it for whoever subscribes.
+    let now = Clock.wall / 1_000_000_000
     for name in try topicNames() {
-      do throws(PostError) { try sweep(topic: name) } catch { troubles.append(error) }
+      do throws(PostError) { try sweep(topic: name, now) } catch { troubles.append(error) }
     }
     for name in try mailboxNames() {
       do throws(PostError) {
         let mailbox = try mailbox(name)
         try mailbox.refresh()
-        try mailbox.prune()
+        try mailbox.prune(now)
         try mailbox.syncSettled()
       } catch { troubles.append(error) }
     }
@@ -26,11 +29,11 @@ extension Office {
     if let first = troubles.first { throw first }
   }
 
-  private func sweep(topic name: Name) throws(PostError) {
+  private func sweep(topic name: Name, _ now: Int64) throws(PostError) {
     let topic = try topic(name)
     try topic.tidy()
     guard let keep = try settings(ofTopic: name).keep else { return }
-    let oldest = Clock.wall / 1_000_000_000 - keep.components.seconds
+    let oldest = now - keep.wholeSeconds
     let cur = topic.layout.cur
     try prune(cur) { name, entry in (entry.id.sent ?? written(cur / name)) < oldest }
   }
@@ -63,16 +66,19 @@ extension Office {
 
 extension Mailbox {
   /// Removes letters that have been done for long enough, their notes, and old logs.
-  public func prune() throws(PostError) {
+  public func prune() throws(PostError) { try prune(Clock.wall / 1_000_000_000) }
+
+  /// - Parameter now: seconds since 1970. Time is counted in whole ones, as in the IDs by which topics go.
+  fileprivate func prune(_ now: Int64) throws(PostError) {
     guard let keep = try settings().keepDone else { return }
-    let oldest = Clock.wall / 1_000_000 - keep.milliseconds
+    let oldest = now - keep.wholeSeconds
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
     try office.prune(layout[.done], willGo: forget) { name, entry in
-      if let doneAt = entry.doneAt { return doneAt < oldest }
-      return (entry.id.sent ?? office.written(layout[.done] / name)) < oldest / 1000
+      let time = entry.doneAt.map { $0 / 1000 } ?? entry.id.sent
+      return (time ?? office.written(layout[.done] / name)) < oldest
     }
-    let lastDay = UTC(seconds: oldest / 1000).date
+    let lastDay = UTC(seconds: oldest).date
     try office.prune(layout[.log]) { name, _ in
       let day = name.description
       return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay

@@ -176,7 +176,7 @@ extension Topic {
       guard id.sent ?? since >= since else { continue }
       do throws(Errno) {
         let status = try office.root.status(layout.cur / name)
-        if status.kind == .regular { letters.append(Orphan(name: name, id: id, inode: status.inode)) }
+        if status.kind == .regular { letters.append(Orphan(name: name, id: id, status: status)) }
       } catch .noEntry {}  // pruned meanwhile
     }
     let target = MailboxLayout(mailbox)

@@ -93,6 +93,16 @@ import Testing
     #expect(note.contains("    waiting\n"))
   }
 
+  /// It may have been done before it was told; nobody can say, but the handler.
+  @Test func aHandlerThatIsDoneWhenItsTimeEndsIsNotTriedAgain() throws {
+    try office.subscribe(
+      "echo $POST_ATTEMPT >> $POST_SPOOL/../handled; trap 'exit 0' TERM; sleep 600 & wait", "Timeout: 200ms")
+    try office.send()
+    #expect(try office.watchUntilEmpty().code == 0)
+    #expect(office.counts() == [0, 0, 0, 1, 0])
+    #expect(office.lines(of: "handled") == ["1"])
+  }
+
   @Test func aHandlerThatIgnoresTheBodyIsNoTrouble() throws {
     try office.subscribe("exit 0")
     let sent = try office.box.post("send", "orders", input: [UInt8](repeating: 7, count: 3 << 20))

@@ -58,6 +58,8 @@ package enum Machine {
   package static let hasPython = succeeds("python3 -c 'import mailbox, json'")
   /// Needs root, setpriv, and a build directory that another user may enter.
   package static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
+  /// Needs root, and a kernel that lets it have process numbers and host names of its own.
+  package static let canIsolate = succeeds("unshare -p -m -u -f --mount-proc sh -c 'hostname elsewhere'")
   package static let hasOtherFileSystem = succeeds(
     "test -w /dev/shm && test $(stat -c %d /dev/shm) != $(stat -c %d .)")
 
@@ -75,6 +77,9 @@ extension Trait where Self == ConditionTrait {
   package static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
   package static var needsOtherUser: Self {
     .enabled(if: Machine.canSwitchUser, "cannot become another user: not root, or the build is out of reach")
+  }
+  package static var needsNamespaces: Self {
+    .enabled(if: Machine.canIsolate, "unshare is not allowed here")
   }
   package static var needsOtherFileSystem: Self {
     .enabled(if: Machine.hasOtherFileSystem, "/dev/shm is no other file system")

@@ -1,0 +1,41 @@
+// Random numbers that come again: a test that failed can be run once more as it was.
+
+import Linux
+
+/// SplitMix64 (Steele, Lea and Flood, 2014): small, quick, and the same everywhere.
+package struct Seeded: RandomNumberGenerator {
+  private var state: UInt64
+
+  package init(_ seed: UInt64) { state = seed }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  package mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+
+  /// True in one of so many cases.
+  package mutating func oneIn(_ count: Int) -> Bool { number(1...count) == 1 }
+
+  package mutating func pick<Element>(_ list: [Element]) -> Element { list[number(0...(list.count - 1))] }
+
+  /// One of the elements, each as often as its weight says.
+  package mutating func pick<Element>(_ list: [(weight: Int, element: Element)]) -> Element {
+    var rest = number(1...list.reduce(0) { $0 + $1.weight })
+    for (weight, element) in list {
+      rest -= weight
+      if rest <= 0 { return element }
+    }
+    return list[0].element
+  }
+
+  /// The seeds of a random test: the one that `POST_SEED` names, or else the fixed ones and a fresh one.
+  package static func seeds(_ fixed: UInt64...) -> [UInt64] {
+    if let given = Host.environment("POST_SEED"), let seed = UInt64(given.description) { return [seed] }
+    return fixed + [UInt64(Host.random)]
+  }
+}

@@ -118,7 +118,7 @@ struct PowerCut {
       findings.states += 1
       let seen = judge.look(fs, shown, rooms: due.subscribers != nil)
       let showsBothNames = fs.showsBothNames(shown, varying: judge.matters)
-      let faults = judge.faults(seen, due, showsBothNames: showsBothNames)
+      let faults = judge.faults(seen, due)
       for fault in faults {
         findings.faults[fault, default: 0] += 1
         if findings.words.count < 5 { findings.words.append(words(fault, fs, shown, after)) }

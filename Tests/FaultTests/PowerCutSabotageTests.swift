@@ -80,9 +80,27 @@ import Testing
   private static let spare = [
     // Whoever made topics/ and mailboxes/ by hand, or out of an archive, may not have synced them.
     "send: fsync spool", "subscribe: fsync spool",
-    // The watcher syncs what it has settled, once a second; this letter has gone on since.
-    "watch: fsync spool/mailboxes/invoice/later",
   ]
+
+  /// A settlement syncs where a letter went, and where it came from. As long as a rename is never half done (no
+  /// manual promises that), the one or the other can be done without, but not both.
+  private static func isHalfOfASettlement(_ name: String) -> Bool {
+    name.contains("/mailboxes/") && !name.hasPrefix("send") && !name.hasPrefix("subscribe")
+  }
+
+  @Test func aSettlementWithoutItsSyncsIsUndone() throws {
+    var count = 0
+    for recording in try CutRecording.commands.get()
+    where ["read", "done", "fail", "release", "retry"].contains(recording.scenario.words[0])
+      && !recording.scenario.words.contains("--lease")  // claimed only
+    {
+      var trace = recording.trace
+      trace.steps.removeAll { $0.isSync && $0.text.contains("/mailboxes/") }
+      #expect(replay(recording.with(trace)).count(.undone) > 0, "\(recording.scenario.name)")
+      count += 1
+    }
+    #expect(count >= 5)
+  }
 
   /// Each sync of each command is taken away. Somewhere that must be found: in its own trace; or together
   /// with the others of that folder, if one is enough; or where a dead predecessor has left work.
@@ -116,10 +134,12 @@ import Testing
       }
     }
     let left = open.subtracting(foundAfterKill)
+    let spare = left.filter { !PowerCutSabotageTests.isHalfOfASettlement($0) }
     print(
       "power cut, a sync taken away: \(found) found, \(doubled) more if all of that folder are, "
-        + "\(foundAfterKill.count) only after a kill, spare: \(left.sorted()); seed \(seed)")
-    #expect(left.isSubset(of: PowerCutSabotageTests.spare))
+        + "\(foundAfterKill.count) only after a kill, \(left.count - spare.count) halves of settlements, spare: \(spare.sorted()); seed \(seed)"
+    )
+    #expect(spare.isSubset(of: PowerCutSabotageTests.spare))
     #expect(found > 90)
   }
 

@@ -134,11 +134,11 @@ final class SmallDisk: Sendable {
 }
 
 extension Trait where Self == ConditionTrait {
-  static var needsTmpfs: Self { needs(.tmpfs) }
-  static var needsExt4: Self { needs(.ext4) }
-  static var needsBtrfs: Self { needs(.btrfs) }
+  static var needsTmpfs: Self { small(.tmpfs) }
+  static var needsExt4: Self { small(.ext4) }
+  static var needsBtrfs: Self { small(.btrfs) }
 
-  private static func needs(_ kind: SmallDisk.Kind) -> Self {
+  private static func small(_ kind: SmallDisk.Kind) -> Self {
     .enabled("cannot make and mount a small \(kind) here (root, unshare, mount, mkfs, loop devices)") {
       kind.isPossible
     }

@@ -12,8 +12,8 @@
 //   foreign program's letter in the topic's new/ excepted: its content was never made sure. And a mark
 //   whose symlink is not there, for it is removed unread.)
 // - undone: a command exited with 0, and what it said is not so: a settled letter is not, or not alone,
-//   where it was put; a subscriber or its mailbox is not there, or is still there. "Not alone" only where
-//   no rename shows both names: then the letter comes back, and will be handled twice.
+//   where it was put, so that it comes back and is handled twice; a subscriber or its mailbox is not there,
+//   or is still there.
 //
 // Sorts the names once for each moment: those whose value is sure are looked at once, the others in each
 // state. One topic, `orders`; 64 letters and 64 mailboxes at most.
@@ -203,8 +203,7 @@ final class SpoolJudge {
 
   // MARK: The verdict
 
-  /// - Parameter showsBothNames: some rename of this state has made the new name and left the old one.
-  func faults(_ seen: Sighting, _ due: Obligations, showsBothNames: Bool) -> [Fault] {
+  func faults(_ seen: Sighting, _ due: Obligations) -> [Fault] {
     var faults = [Fault]()
     if due.accepted & ~(seen.new | seen.cur) != 0 { faults.append(.lost) }
     if seen.torn != 0 || seen.hasTornSettings || seen.tornMarks & seen.subscribers != 0 {
@@ -224,7 +223,6 @@ final class SpoolJudge {
     }
     for index in due.settled.indices where due.settled[index] != 0 {
       if due.settled[index] & ~seen.has[index] != 0 { isUndone = true }
-      guard !showsBothNames else { continue }
       let mailbox = index / Place.allCases.count
       for place in Place.allCases where SpoolNames.index(mailbox, place) != index {
         if seen.has(mailbox, place) & due.settled[index] != 0 { isUndone = true }

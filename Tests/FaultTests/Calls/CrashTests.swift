@@ -2,8 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// A sender that dies, or whose system call fails, at any point: all mailboxes get the letter, once, or
-/// none does; and whoever comes next cleans up.
+/// What a sender leaves that dies at a certain point, and who cleans up.
 @Suite(.needsStrace) struct CrashTests {
   let box: Sandbox
 
@@ -24,53 +23,6 @@ import Testing
     for mailbox in ["stock", "invoice", "dispatch"] {
       #expect(box.entries("tmp", of: mailbox).isEmpty, comment)
       #expect(box.entries("corrupt", of: mailbox).isEmpty, comment)
-    }
-  }
-
-  /// Runs a sender with a fault at its Nth such call, for N = 1, 2, 3 ... until the fault is not reached.
-  private func atEveryCall(
-    _ calls: String, _ fault: String, _ check: (Sandbox.Run, Comment) throws -> Void
-  ) throws {
-    let limit = 60
-    for number in 1...limit {
-      try box.write("trace", "")
-      let sent = try box.shell(
-        """
-        strace -o trace -e trace=\(calls) -e inject=\(calls):\(fault):when=\(number) \
-        post send orders -m 'n\(number) '
-        """)
-      let trace = try box.read("trace")
-      let wasReached = trace.contains("(INJECTED)") || trace.contains("killed by SIGKILL")
-      try check(sent, "\(calls), \(fault), call \(number), exit \(sent.code): \(trace.suffix(300))")
-      // An undisturbed sender has nothing to remove.
-      if !wasReached { return #expect(number > 1 || calls == "unlinkat") }
-    }
-    Issue.record("\(limit) faults were not enough")
-  }
-
-  @Test(arguments: ["write", "fsync", "linkat", "renameat2", "fcntl", "getdents64"])
-  func aSenderKilledAtAnyCallDeliversToAllOrToNone(call: String) throws {
-    try atEveryCall(call, "signal=KILL") { sent, comment in
-      let text = try readAll()
-      #expect(Set(text).count == 1, comment)
-      if sent.code == 0 { #expect(!text[0].isEmpty, comment) }
-      try box.must("send", "orders", "-m", "next")
-      #expect(try readAll() == ["next", "next", "next"], comment)
-      expectNothingLeftOver(comment)
-    }
-  }
-
-  @Test(
-    arguments: ["fsync", "linkat", "renameat2", "unlinkat", "write", "fcntl", "getdents64"],
-    ["EIO", "ENOSPC"])
-  func aSenderWhoseCallFailsDeliversToAllOrToNone(call: String, fault: String) throws {
-    try atEveryCall(call, "error=\(fault)") { sent, comment in
-      let text = try readAll()
-      #expect(Set(text).count == 1, comment)
-      #expect(text[0].isEmpty == (sent.code != 0), comment)
-      try box.must("sweep")
-      #expect(try readAll() == ["", "", ""], comment)
-      expectNothingLeftOver(comment)
     }
   }
 

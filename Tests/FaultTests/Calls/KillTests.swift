@@ -14,7 +14,7 @@ import Testing
       try stage.reset()
       let traced = try stage.start()
       var hasCome = true
-      for _ in 0...index where hasCome { hasCome = try traced.next() != nil }
+      for _ in 0...index where hasCome { hasCome = try stage.next(traced) != nil }
       traced.kill()
       let ended = try traced.wait()
       guard hasCome else { break }  // a watcher may make fewer calls the next time

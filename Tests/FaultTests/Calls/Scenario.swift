@@ -26,13 +26,26 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   var leases = false
   /// Mailboxes that get every letter in any case.
   var subscribers = ["stock", "invoice", "dispatch"]
-  /// A mailbox that is only just subscribing: with an exit code of 0 it has all.
+  /// A mailbox that is only just getting its letters: when the command has succeeded it has all.
   var newcomer: String?
+  /// The exit code when nothing goes wrong.
+  var success: Int32 = 0
 
   /// How often a call fails when it goes on failing. A watcher does not give up: its trouble ends some time.
   var endurance: Int { command[0] == "watch" ? 12 : .max }
 
   var testDescription: String { name }
+
+  private static let disorder = """
+    # A letter whose sender died after its first link, another that it was writing, a dead claim, a retry
+    # that is due, letters that are held, and one from a foreign program.
+    strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m 4 || true
+    strace -o /dev/null -e inject=fsync:signal=KILL:when=1 post send orders -m torn || true
+    strace -o /dev/null -e inject=write:signal=KILL:when=1 post read stock > /dev/null || true
+    post read invoice -- false || true
+    mv spool/mailboxes/dispatch away; post send orders -m 5 2> /dev/null; mv away spool/mailboxes/dispatch
+    printf 'Subject: foreign\\n\\n6' > spool/topics/orders/tmp/f; mv spool/topics/orders/tmp/f spool/topics/orders/new/f
+    """
 
   static let all: [Scenario] = [
     Scenario(name: "send", command: ["send", "orders", "-m", "new"], sends: ["new"]),
@@ -69,19 +82,16 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     Scenario(
       name: "watch with a handler that fails", before: "handler 'exit 1'; echo 'Retry: 1ms..1ms' >> $conf",
       command: ["watch", "--until-empty"]),
+    Scenario(name: "sweep", before: disorder, command: ["sweep"], has: ["1", "2", "3", "4", "5", "6"]),
     Scenario(
-      name: "sweep",
-      before: """
-        # A letter whose sender died after its first link, another that it was writing, a dead claim, a retry
-        # that is due, letters that are held, and one from a foreign program.
-        strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m 4 || true
-        strace -o /dev/null -e inject=fsync:signal=KILL:when=1 post send orders -m torn || true
-        strace -o /dev/null -e inject=write:signal=KILL:when=1 post read stock > /dev/null || true
-        post read invoice -- false || true
-        mv spool/mailboxes/dispatch away; post send orders -m 5 2> /dev/null; mv away spool/mailboxes/dispatch
-        printf 'Subject: foreign\\n\\n6' > spool/topics/orders/tmp/f; mv spool/topics/orders/tmp/f spool/topics/orders/new/f
-        """,
-      command: ["sweep"], has: ["1", "2", "3", "4", "5", "6"]),
+      name: "check --repair", before: disorder, command: ["check", "--repair"],
+      has: ["1", "2", "3", "4", "5", "6"], success: 1),
+    Scenario(
+      name: "replay", before: "post read stock --all > /dev/null", command: ["replay", "stock"]),
+    Scenario(
+      name: "replay what was pruned",
+      before: "post read stock --all > /dev/null; rm spool/mailboxes/stock/done/*",
+      command: ["replay", "stock"], subscribers: ["invoice", "dispatch"], newcomer: "stock"),
     Scenario(
       name: "retry",
       before: "for n in 1 2 3; do post fail stock $(post read stock --lease 1h); done",
@@ -144,25 +154,36 @@ struct Stage {
       calls.append(call)
       return nil
     }
-    #expect(ended.code == 0, "unharmed: \(ended.errors)")
+    #expect(ended.code == scenario.success, "unharmed: \(ended.errors)")
     return calls
   }
 
   /// No command here makes so many calls.
   static let callLimit = 20_000
 
+  /// Lets a command go on until its next call. It does not really sleep while nothing is at work for it: time
+  /// passes for it alone.
+  func next(_ traced: Traced) throws -> Call? {
+    while let call = try traced.next() {
+      guard try isNap(call, of: traced) else { return call }
+      try traced.sleep(through: call)
+    }
+    return nil
+  }
+
+  /// Whether a command only lets time pass: it waits for nothing, or is a watcher without a handler at work.
+  private func isNap(_ call: Call, of traced: Traced) throws -> Bool {
+    guard call.name == "ppoll" else { return false }
+    let isAlone = call.arguments[1] == 0 || (scenario.command[0] == "watch" && call.arguments[1] == 2)
+    return try isAlone && traced.patience(of: call) ?? 0 > 0
+  }
+
   /// Lets a command run to its end.
   /// - Parameter fault: what a call shall fail with.
   func finish(_ traced: Traced, _ fault: (Call) throws -> Errno?) throws -> Sandbox.Run {
     for _ in 0..<Stage.callLimit {
-      guard let call = try traced.next() else { return try traced.wait() }
-      if let errno = try fault(call) {
-        try traced.fail(errno)
-      } else if scenario.command[0] == "watch", call.name == "ppoll", call.arguments[1] == 2,
-        try traced.patience(of: call) ?? 0 > 0
-      {
-        try traced.sleep(through: call)  // a watcher without a handler at work
-      }
+      guard let call = try next(traced) else { return try traced.wait() }
+      if let errno = try fault(call) { try traced.fail(errno) }
     }
     traced.kill()
     let ended = try traced.wait()

@@ -109,6 +109,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 struct Stage {
   let box: Sandbox
   let scenario: Scenario
+  let toll = Toll()
 
   init(_ scenario: Scenario) throws {
     self.scenario = scenario
@@ -214,11 +215,12 @@ extension Stage {
 
   /// What is true of every office at rest.
   func expectOrder(_ census: Census, _ place: Comment) {
-    #expect(census.torn == [], place)
-    #expect(census.leftovers == [], place)
+    toll.expect(census.torn == [], or: .torn, "\(census.torn), \(place)")
+    toll.expect(census.leftovers == [], or: .stuck, "\(census.leftovers), \(place)")
     for mailbox in scenario.subscribers {
       for body in scenario.has {
-        #expect(census.count(of: body, in: mailbox) == 1, "\(place): \(body) in \(mailbox)")
+        let count = census.count(of: body, in: mailbox)
+        toll.expect(count == 1, or: .lost, "\(body) is \(count) times in \(mailbox), \(place)")
       }
     }
   }
@@ -227,7 +229,23 @@ extension Stage {
   func expectAllOrNone(_ census: Census, _ body: String, isAccepted: Bool = false, _ place: Comment) {
     let counts = scenario.subscribers.map { census.count(of: body, in: $0) }
     let kept = census.topics["orders"]?["cur"]?.count { $0 == body } ?? 0
-    #expect(Set(counts + [kept]).count == 1 && kept <= 1, "\(place): \(body) in \(counts), kept \(kept)")
-    if isAccepted { #expect(kept == 1, "\(place): \(body) was accepted") }
+    toll.expect(
+      Set(counts + [kept]).count == 1 && kept <= 1, or: .half, "\(body) in \(counts), kept \(kept), \(place)")
+    if isAccepted { toll.expect(kept == 1, or: .lost, "\(body) was accepted, \(place)") }
+  }
+
+  /// Reads what is left: each letter was handed out once, before or now.
+  /// - Parameter mayComeTwice: had been handed out, and could not be settled any more.
+  func expectEachOnce(_ ended: Sandbox.Run, _ place: Comment, mayComeTwice: (String) -> Bool) throws {
+    let first = handedOut(ended)
+    let rest = try box.post("read", scenario.mailbox, "--all").text
+    for body in scenario.has {
+      let count = (first[body] ?? 0) + rest.count { String($0) == body }
+      toll.expect(count > 0, or: .lost, "\(body) never came, \(place)")
+      if count > 1 {
+        toll.twice += 1
+        #expect(count == 2 && mayComeTwice(body), "\(body) came \(count) times, \(place)")
+      }
+    }
   }
 }

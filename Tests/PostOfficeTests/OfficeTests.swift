@@ -205,7 +205,7 @@ import Testing
   @Test(arguments: [0, 1, 2, 7, 100, 499, 500, 501, 5000])
   func theFirstNamesAreTheSmallestWhateverTheLimit(limit: Int) throws {
     let seed = UInt64(Host.random)
-    var random = SplitMix(state: seed)
+    var random = Seeded(seed)
     let folder = try Directory(box.spool)
     try folder.makeDirectory("many")
     var expected = [Path]()

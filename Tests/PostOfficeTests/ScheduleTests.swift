@@ -1,6 +1,7 @@
 // The schedule of a mailbox: small cases one by one, then many random histories.
 
 import Linux
+import TestKit
 import Testing
 
 @testable import PostOffice
@@ -129,12 +130,12 @@ import Testing
 
   @Test func randomHistories() {
     let seed = UInt64(Host.random)
-    var random = SplitMix(state: seed)
+    var random = Seeded(seed)
     for round in 0..<300 { history(&random, "seed \(seed), round \(round)") }
   }
 
   /// Plays a mailbox: letters come, are handled, fail, break; checks what must always be so.
-  private func history(_ random: inout SplitMix, _ label: String) {
+  private func history(_ random: inout Seeded, _ label: String) {
     var schedule = Schedule()
     schedule.parallel = Int(random.next() % 3) + 1
     var now: Int64 = 0
@@ -191,18 +192,5 @@ import Testing
         if waiting + later.count > 0 { #expect(wakeAt != nil, "\(label): it sleeps for ever") }
       }
     }
-  }
-}
-
-/// SplitMix64: a run is known by its seed.
-struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

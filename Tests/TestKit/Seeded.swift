@@ -33,6 +33,9 @@ package struct Seeded: RandomNumberGenerator {
     return list[0].element
   }
 
+  /// The seed that `POST_SEED` names, or else a fresh one.
+  package static var anySeed: UInt64 { seeds()[0] }
+
   /// The seeds of a random test: the one that `POST_SEED` names, or else the fixed ones and a fresh one.
   package static func seeds(_ fixed: UInt64...) -> [UInt64] {
     if let given = Host.environment("POST_SEED"), let seed = UInt64(given.description) { return [seed] }

@@ -4,22 +4,24 @@
 // (or had printed an ID): `sent` and `lines.*` for letters accepted, `joined` for subscribers, `settled` for letters
 // that a reader is through with, `handled` for those that a handler of the watcher has had.
 
+import TestKit
+
 /// What is done on a fresh disk, and cut off.
 enum CutOffice {
   /// A script for the disk, and its settings.
   typealias Step = (script: String, settings: [String: String])
 
   /// One command at a time, and everybody at once, with cuts at random moments.
-  static func steps(on system: FileSystem, _ dice: inout Dice) -> [Step] {
-    let seed = String(dice.roll(in: 1...9999))
+  static func steps(on system: FileSystem, _ dice: inout Seeded) -> [Step] {
+    let seed = String(dice.number(1...9999))
     // Each of the first two is what finds a sync that is missing: of the name, and of the data.
-    let syncs = ["no", "yes"] + (1...4).map { _ in dice.roll(in: 0...1) == 1 ? "yes" : "no" }
+    let syncs = ["no", "yes"] + (1...4).map { _ in dice.number(0...1) == 1 ? "yes" : "no" }
     var steps: [Step] = [(alone, ["SEED": seed, "SYNCS": syncs.joined(separator: " ")])]
     // 2: the log is lost, 1: it is written, 0: everything is.
-    let ends = system.canShutDown ? ["2", String(dice.roll(in: 0...1))] : ["none", "none"]
+    let ends = system.canShutDown ? ["2", String(dice.number(0...1))] : ["none", "none"]
     for (number, end) in ends.enumerated() {
       // The first moment falls into the first commands of a fresh spool, the others anywhere.
-      let moments = [dice.roll(in: 1...60)] + (1...3).map { _ in dice.roll(in: 20...250) }
+      let moments = [dice.number(1...60)] + (1...3).map { _ in dice.number(20...250) }
       let settings = [
         "SEED": seed, "NAME": "round\(number)", "END": end,
         "MOMENTS": moments.map { "0." + String(1000 + $0).dropFirst() }.joined(separator: " "),

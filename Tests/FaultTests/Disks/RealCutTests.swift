@@ -17,9 +17,9 @@ import Testing
   private static let isThorough = Host.environment("POST_FAULTS") == "all"
 
   private func cut(_ system: FileSystem) throws {
-    let seed = Host.environment("POST_SEED").flatMap { UInt64($0.description) } ?? UInt64(Host.random)
+    let seed = Seeded.anySeed
     print("real cuts, \(system.rawValue), seed \(seed)")
-    var dice = Dice(seed)
+    var dice = Seeded(seed)
     var report = CutReport()
     for _ in 1...(RealCutTests.isThorough ? 12 : 1) {
       let box = try Sandbox()
@@ -39,19 +39,5 @@ import Testing
   private func hasLoops(_ box: Sandbox) -> Bool {
     let loops = try? box.shell("losetup --list --noheadings --output BACK-FILE").text
     return loops?.contains(box.root.name.description) == true
-  }
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Dice {
-  private var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func roll(in range: ClosedRange<Int>) -> Int {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return range.lowerBound + Int((mixed ^ (mixed >> 31)) % UInt64(range.count))
   }
 }

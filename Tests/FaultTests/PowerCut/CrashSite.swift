@@ -11,7 +11,7 @@ struct CrashSite {
 
   /// - Parameter isTorn: every content that is not sure is torn; else as it is drawn.
   init(
-    _ state: PowerCut.State, of recording: CutRecording, isTorn: Bool, _ dice: inout CutDice
+    _ state: PowerCut.State, of recording: CutRecording, isTorn: Bool, _ dice: inout Seeded
   ) throws {
     box = try Sandbox(in: Sandbox.memory)
     self.state = state
@@ -51,7 +51,7 @@ struct CrashSite {
 
   /// Draws values for the names that do not matter as well.
   private static func drawNames(
-    _ state: PowerCut.State, _ judge: SpoolJudge, _ dice: inout CutDice
+    _ state: PowerCut.State, _ judge: SpoolJudge, _ dice: inout Seeded
   ) -> [Int] {
     let fs = state.fs
     var shown = state.shown
@@ -69,7 +69,7 @@ struct CrashSite {
 
   /// What a cut makes of a file.
   private static func draw(
-    _ contents: WeakFileSystem.Contents, isTorn: Bool, _ dice: inout CutDice
+    _ contents: WeakFileSystem.Contents, isTorn: Bool, _ dice: inout Seeded
   ) -> [UInt8] {
     if contents.isSure { return contents.now }
     switch Int.random(in: isTorn ? 1...4 : 0...4, using: &dice) {

@@ -5,16 +5,16 @@ import Testing
 /// The judge is right: where it sees nothing lost, torn or half delivered, the real commands put things
 /// right, and where it does, they cannot.
 @Suite(.needsPtrace) struct CrashSiteTests {
-  let seed = UInt64(Host.random)
+  let seed = Seeded.anySeed
 
   /// Draws states of a recording, each with the same chance.
   private func draw(
-    _ count: Int, from recording: CutRecording, _ dice: inout CutDice,
+    _ count: Int, from recording: CutRecording, _ dice: inout Seeded,
     where isWanted: (PowerCut.State) -> Bool
   ) -> [PowerCut.State] {
     var drawn = [PowerCut.State]()
     var seen = 0
-    var lot = CutDice(state: dice.next())
+    var lot = Seeded(dice.next())
     withoutActuallyEscaping(isWanted) { isWanted in
       var cut = recording.cut
       cut.onState = { state in
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test func whatTheJudgeAcceptsTheNextCommandsPutRight() throws {
-    var dice = CutDice(state: seed)
+    var dice = Seeded(seed)
     var (count, left) = (0, 0)
     let commands = try CutRecording.commands.get()
       .filter { !$0.scenario.hasAway && $0.name != "send, 20 mailboxes" }
@@ -58,7 +58,7 @@ import Testing
     ("fsync spool/topics/orders/new", .half), ("fsync spool/mailboxes/invoice/new", .half),
   ])
   func whatTheJudgeRefusesNobodyPutsRight(sync: String, fault: SpoolJudge.Fault) throws {
-    var dice = CutDice(state: seed)
+    var dice = Seeded(seed)
     let sent = try CutRecording.of("send, 3 mailboxes")
     let index = try #require(sent.trace.indices(of: sync).first)
     let without = sent.with(sent.trace.without(index))

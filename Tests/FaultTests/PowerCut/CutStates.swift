@@ -1,17 +1,6 @@
 // All states that a power cut can leave at one moment, or, if they are too many, a stated sample of them.
 
-/// SplitMix64: what it draws is known by its seed.
-struct CutDice: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-}
+import TestKit
 
 extension WeakFileSystem {
   /// Up to so many combinations of names are all looked at: twelve names with two values each.
@@ -26,7 +15,7 @@ extension WeakFileSystem {
   ///   - fixed: a name that shows its last value in all of these states.
   /// - Returns: whether these were all states there are.
   func forEachState(
-    varying matters: (Slot) -> Bool, fixing fixed: Slot?, dice: inout CutDice, _ body: ([Int]) -> Void
+    varying matters: (Slot) -> Bool, fixing fixed: Slot?, dice: inout Seeded, _ body: ([Int]) -> Void
   ) -> Bool {
     var shown = values.map(\.last)
     var free = [Slot]()
@@ -76,7 +65,7 @@ extension WeakFileSystem {
   }
 
   private func sample(
-    _ start: [Int], _ free: [Slot], _ rules: [(made: Half, gone: Half)], _ dice: inout CutDice,
+    _ start: [Int], _ free: [Slot], _ rules: [(made: Half, gone: Half)], _ dice: inout Seeded,
     _ body: ([Int]) -> Void
   ) {
     var seen = Set<[Int]>()

@@ -5,6 +5,7 @@
 // exits with 0), and where a content that can be seen becomes unsure, all are judged anew.
 
 import Linux
+import TestKit
 
 struct PowerCut {
   /// What was found in the states of one trace or several.
@@ -64,7 +65,7 @@ struct PowerCut {
   /// Takes each state.
   var onState: ((State) -> Void)?
 
-  func replay(_ dice: inout CutDice) -> Findings {
+  func replay(_ dice: inout Seeded) -> Findings {
     var fs = trace.fileSystem
     fs.fileSyncKeepsNames = fileSyncKeepsNames
     fs.renamesAreAtomic = renamesAreAtomic
@@ -111,7 +112,7 @@ struct PowerCut {
 
   private func inspect(
     _ fs: WeakFileSystem, _ fixed: Int?, _ due: SpoolJudge.Obligations, _ after: String,
-    _ dice: inout CutDice, _ findings: inout Findings
+    _ dice: inout Seeded, _ findings: inout Findings
   ) {
     judge.prepare(fs)
     let isWhole = fs.forEachState(varying: judge.matters, fixing: fixed, dice: &dice) { shown in

@@ -5,10 +5,10 @@ import Testing
 /// No state that a power cut can leave, at any moment of any command, lacks an accepted letter, shows a
 /// torn one, or has one that only some of its mailboxes will ever get.
 @Suite(.needsPtrace) struct PowerCutTests {
-  let seed = UInt64(Host.random)
+  let seed = Seeded.anySeed
 
   private func expectClean(_ recordings: [CutRecording]) -> PowerCut.Findings {
-    var dice = CutDice(state: seed)
+    var dice = Seeded(seed)
     var total = PowerCut.Findings()
     for recording in recordings {
       let findings = recording.cut.replay(&dice)
@@ -35,7 +35,7 @@ import Testing
   /// All journaling file systems make a rename atomic, and the office needs that. This is what it would
   /// cost where they come apart: on sending, the topic's copy alone; on claiming and settling, the letter.
   @Test func whereRenamesComeApartNoMailboxMissesALetterThatWasSent() throws {
-    var dice = CutDice(state: seed)
+    var dice = Seeded(seed)
     var sending = try CutRecording.of("send, 3 mailboxes").cut
     sending.renamesAreAtomic = false
     let sent = sending.replay(&dice)
@@ -48,7 +48,7 @@ import Testing
   /// Names in a drop box cannot be synced: the letter is synced once more, for its names. By the letter of
   /// fsync(2) that is nothing; ext4, xfs and btrfs do so.
   @Test func dropBoxesNeedAFileSystemThatSyncsTheNamesOfAFile() throws {
-    var dice = CutDice(state: seed)
+    var dice = Seeded(seed)
     var sending = try CutRecording.of("send, drop boxes").cut
     #expect(sending.replay(&dice).isClean)
     sending.fileSyncKeepsNames = false

@@ -31,7 +31,7 @@ import Testing
     var fs = small.trace.fileSystem
     fs.renamesAreAtomic = renamesAreAtomic
     for operation in operations { _ = fs.apply(operation) }
-    var dice = CutDice(state: 0)
+    var dice = Seeded(0)
     var found = Set<[Bool]>()
     let isWhole = fs.forEachState(varying: everything, fixing: nil, dice: &dice) { shown in
       found.insert(fs.values.indices.map { fs.values[$0].all[shown[$0]] != nil })
@@ -120,7 +120,7 @@ import Testing
     for (file, old) in zip(files, olds) { _ = fs.apply(.enter(file, old)) }
     _ = fs.apply(.sync(small.a))
     for (old, new) in zip(olds, news) { _ = fs.apply(.rename(from: old, to: new)) }
-    var dice = CutDice(state: 1)
+    var dice = Seeded(1)
     var kept = Set<Int>()
     var isAnyNowhere = false
     let isWhole = fs.forEachState(varying: everything, fixing: nil, dice: &dice) { shown in

@@ -42,7 +42,7 @@ extension Inspection {
     }
     let corrupt = mailbox.layout[.corrupt]
     return try settingAside(corrupt, of: room) { () throws(PostError) in
-      _ = try mailbox.setAside(entry, from: place, because: how)
+      guard try mailbox.setAside(entry, from: place, because: how) != nil else { return .gone }
       return .done("set aside in \(corrupt)")
     }
   }

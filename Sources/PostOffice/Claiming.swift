@@ -64,7 +64,8 @@ extension Mailbox {
         return claim
       } catch {
         switch error {
-        case .corrupt(let how): troubles.append(try setAside(name, from: .new, because: how))
+        case .corrupt(let how):
+          if let trouble = try setAside(name, from: .new, because: how) { troubles.append(trouble) }
         case .errno(let errno):
           let trouble = office.trouble(errno, "cannot claim \(layout[.new] / name)", in: layout.root)
           let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
@@ -138,10 +139,11 @@ extension Mailbox {
   }
 
   /// Moves what is no whole letter to `corrupt/`, with a note that says why.
-  /// - Returns: what to tell of it.
-  func setAside(_ name: Path, from place: Place, because how: String) throws(PostError) -> PostError {
+  /// - Returns: what to tell of it; nil if somebody else has just moved it.
+  func setAside(_ name: Path, from place: Place, because how: String) throws(PostError) -> PostError? {
     let id = EntryName(name).id
     do throws(Errno) { try office.setAside(layout[place] / name, in: layout[.corrupt]) } catch .noEntry {
+      return nil
     } catch { throw PostError(error, "\(layout[place] / name) \(how), and cannot be set aside") }
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
     note(id, message)

@@ -21,11 +21,15 @@ struct Delivery {
   ///   - name: its file name in new/.
   ///   - file: the letter, open.
   ///   - having: mailboxes known to have it already.
+  ///   - blind: mailboxes that may have it: it is held for them until one can see.
   /// - Returns: false if it stays in new/ until somebody else comes.
   @discardableResult
-  func sort(_ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = []) -> Bool {
+  func sort(
+    _ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = [], blind: Set<Name> = []
+  ) -> Bool {
     do throws(PostError) {
-      let subscribers = try topic.subscribers().filter { !having.contains($0) }
+      let subscribers = try topic.subscribers().filter { !having.contains($0) && !blind.contains($0) }
+      for mailbox in blind.subtracting(having) { try hold(layout.new / name, id, for: mailbox) }
       try deliver(layout.new / name, id, file: file, to: subscribers, having: having)
       try office.attemptWrite("cannot move letter \(id) to \(layout.cur)", in: layout.root) {
         () throws(Errno) in
@@ -65,7 +69,7 @@ struct Delivery {
     }
     for name in refused { try hold(source, id, for: name) }
     try attempt("cannot make letter \(id) durable in its mailboxes") { () throws(Errno) in
-      try sync(linked, file: file)
+      try sync(linked, having: having, file: file)
     }
   }
 
@@ -128,9 +132,14 @@ struct Delivery {
   }
 
   /// Makes the links in the mailboxes' new/ durable.
-  private func sync(_ mailboxes: [Name], file: borrowing File) throws(Errno) {
-    if mailboxes.count > Delivery.directorySyncs { return try office.root.syncFileSystem() }
-    for name in mailboxes {
+  /// - Parameter having: those whose letter an earlier sorter put there: it may be a copy, on another file system.
+  private func sync(_ mailboxes: [Name], having: Set<Name>, file: borrowing File) throws(Errno) {
+    var rest = mailboxes
+    if mailboxes.count > Delivery.directorySyncs {
+      try office.root.syncFileSystem()
+      rest = having.sorted()
+    }
+    for name in rest {
       do throws(Errno) {
         try office.syncNames(in: MailboxLayout(throughSymlink: layout.subscriber(name))[.new], of: file)
       } catch .noEntry {
@@ -145,8 +154,14 @@ struct Delivery {
       () throws(Errno) in
       let held = layout.held(for: mailbox)
       // Also if they are there: whoever made them may have died before their names were durable.
-      try office.make([layout.held], in: layout.root)
-      try office.make([held], in: layout.held)
+      // Once is enough.
+      var isSure = office.sureHeld.contains(held)
+      if isSure { isSure = try office.root.exists(held) }
+      if !isSure {
+        try office.make([layout.held], in: layout.root)
+        try office.make([held], in: layout.held)
+        office.sureHeld.insert(held)
+      }
       do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {
         // An earlier sorter came this far. Or a foreign program chose a name twice.
         let other = try office.root.status(held / id.path).inode

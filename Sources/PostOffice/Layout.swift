@@ -86,5 +86,5 @@ public enum Place: String, Sendable, CaseIterable {
   static let required: [Place] = [.tmp, .cur, .later, .done, .failed, .notes, .log, .new]
   /// The states in an order in which no letter is missed that moves to and fro meanwhile. Whatever moves
   /// into a place that was looked at already, comes from one that is looked at before it once more.
-  static let searchOrder: [Place] = [.later, .cur, .failed] + states
+  static let searchOrder: [Place] = [.later, .cur, .failed, .done] + states
 }

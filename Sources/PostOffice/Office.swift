@@ -11,6 +11,8 @@ public final class Office {
   package let path: Path
   package let root: Directory
   var ids = LetterIDs()
+  /// Directories for held letters that are durable, as this process has seen to.
+  var sureHeld: Set<Path> = []
   /// What Min-Free says for topics, and when that was read (monotonic nanoseconds).
   var minFrees: [Name: (value: MinFree, readAt: Int64)] = [:]
   /// `user@host`, for the From of letters.

@@ -54,13 +54,15 @@ extension Topic {
       guard !orphans.isEmpty else { return rest }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
-        let having = try mailboxesHaving(orphans)
+        let (having, blind) = try mailboxesHaving(orphans)
         // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
         // not vanish from here before the others have it.
         try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
           try office.root.directory(layout.new).sync()
         }
-        for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? []) { rest = .inTrouble }
+        for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? [], blind) {
+          rest = .inTrouble
+        }
       }
       // Another finisher may have listed new/ before our orphans came.
       if !isDone { return max(rest, .inOthersHands) }
@@ -77,7 +79,7 @@ extension Topic {
   }
 
   /// - Returns: false if it is still to be sorted.
-  private func finish(_ orphan: Orphan, having: Set<Name>) -> Bool {
+  private func finish(_ orphan: Orphan, having: Set<Name>, _ blind: Set<Name>) -> Bool {
     var (name, id) = (orphan.name, orphan.id)
     do throws(Errno) {
       // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
@@ -97,12 +99,12 @@ extension Topic {
       // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
       let durable: File
       if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
-      if try mustBeRenamed(orphan) {
+      if try mustBeRenamed(Orphan(name: name, id: id, status: durable.status())) {
         id = office.ids.next(now: Clock.wall, foreign: true)
         try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
         name = id.path
       }
-      return Delivery(self).sort(name, id, file: durable, having: having)
+      return Delivery(self).sort(name, id, file: durable, having: having, blind: blind)
     } catch .noEntry {
       return true
     } catch {
@@ -119,6 +121,8 @@ extension Topic {
       guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
       try copy.write(contentOf: file)
       try copy.sync()
+      // A foreign program may just have put another letter there.
+      guard try office.root.status(layout.new / name).inode == file.status().inode else { throw .again }
       try office.root.replace(layout.new / name, with: draft)
       try office.root.directory(layout.new).sync()
       return copy
@@ -137,16 +141,24 @@ extension Topic {
     } catch .noEntry { return false }
   }
 
-  /// Which subscribers have which of these letters already, in any state.
-  private func mailboxesHaving(_ letters: [Orphan]) throws(PostError) -> [LetterID: Set<Name>] {
+  /// Which subscribers have which of these letters already, in any state; and into which one cannot look now.
+  private func mailboxesHaving(
+    _ letters: [Orphan]
+  ) throws(PostError) -> (having: [LetterID: Set<Name>], blind: Set<Name>) {
     var having = [LetterID: Set<Name>]()
+    var blind = Set<Name>()
     for subscriber in try subscribers() {
-      let known = try attempt("cannot look into mailbox \(subscriber)") { () throws(Errno) in
-        try office.known(letters, in: MailboxLayout(throughSymlink: layout.subscriber(subscriber)))
+      do throws(Errno) {
+        let target = MailboxLayout(throughSymlink: layout.subscriber(subscriber))
+        for id in try office.known(letters, in: target) { having[id, default: []].insert(subscriber) }
+      } catch {
+        let trouble = PostError(error, "cannot look into mailbox \(subscriber)")
+        if trouble.kind == .tryAgain { throw trouble }  // ours, not the mailbox's
+        office.warn("\(trouble.message); its letters are held until one can")
+        blind.insert(subscriber)
       }
-      for id in known { having[id, default: []].insert(subscriber) }
     }
-    return having
+    return (having, blind)
   }
 
   /// Gives held letters to their mailboxes, as far as they can take them now.

@@ -29,6 +29,9 @@ extension Mailbox {
       office.warn(error.message)
     }
     window = []  // what comes may be older than what it has in mind
+    // What waits already may be the work of a replay that died before it was durable.
+    unsynced.insert(.new)
+    left.formUnion([.done, .failed])
     var count = 0
     var trouble: PostError?
     _ = try topic.withLock(waiting: true) { () throws(PostError) in

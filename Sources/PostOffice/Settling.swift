@@ -98,15 +98,26 @@ extension Mailbox {
   /// Makes the settlements so far durable in the places they went to. Until then a power cut may give
   /// letters back that were done.
   package func syncSettled() throws(PostError) {
-    // First where they went, or a letter may be nowhere. Then where they came from: btrfs, cut off, shows a renamed
-    // letter under both names if only the new one's directory was synced.
-    let places = Place.allCases.filter(unsynced.contains) + left.subtracting(unsynced)
+    // Where they came from, too: btrfs, cut off, shows a renamed letter under both names if only the new one's
+    // directory was synced. Those last, as far as that goes: then a rename that a file system tears leaves both names.
+    let places =
+      Place.allCases.filter(unsynced.subtracting(left).contains) + Place.allCases.filter(left.contains)
     (unsynced, left) = ([], [])  // now: a sync that failed is not repeated
+    var trouble: PostError?
     for place in places {
-      try attempt("cannot make \(layout[place]) durable") { () throws(Errno) in
-        try office.root.directory(layout[place]).sync()
+      do throws(Errno) { try office.root.directory(layout[place]).sync() } catch {
+        trouble = trouble ?? PostError(error, "cannot make \(layout[place]) durable")
       }
     }
+    if let trouble { throw trouble }
+  }
+
+  /// The office's file system was synced, and with it, if it lies there, this mailbox.
+  func wasSynced() {
+    let (here, there) = (
+      try? office.root.status(layout.root / ".").device, try? office.root.status(".").device
+    )
+    if here == there { (unsynced, left) = ([], []) }
   }
 
   /// The same, for callers whose work is done: trouble is told.

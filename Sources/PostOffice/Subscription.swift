@@ -49,11 +49,27 @@ extension Topic {
   /// is linked. If we die on the way, whoever finds the mark unlocked goes on.
   fileprivate func add(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
     try enlist(mailbox, backlog)
+    let isQuiet = waitForSenders()
     _ = try withLock(waiting: true) { () throws(PostError) in
-      do throws(PostError) { _ = try finishSubscription(mailbox, patience: Topic.patience) } catch {
+      do throws(PostError) { _ = try finishSubscription(mailbox, isQuiet: isQuiet) } catch {
         throw PostError(error.kind, "\(error.message); what is missing comes as soon as it can")
       }
     }
+  }
+
+  /// Waits until the letters that are in living senders' hands now are sorted; those that come later find the
+  /// symlink. Nobody else has to wait for us meanwhile: no lock is held.
+  /// - Returns: false if it took too long.
+  private func waitForSenders() -> Bool {
+    let deadline = Clock.monotonic + Topic.patience
+    guard let names = try? office.root.directory(layout.new).names() else { return false }
+    for name in names {
+      while case .inHands = office.isAbandoned(layout.new / name) {
+        if Clock.monotonic > deadline { return false }
+        _ = try? waitReadable([], atMost: 2_000_000)
+      }
+    }
+    return true
   }
 
   /// Makes mark and symlink, durably. A subscriber that is there already keeps what it has; what an earlier one
@@ -125,7 +141,7 @@ extension Topic {
     let isDone = try withLock { () throws(PostError) in
       for mailbox in try roll().unfinished {
         do throws(PostError) {
-          if try !finishSubscription(mailbox, patience: 0) { rest = max(rest, .inOthersHands) }
+          if try !finishSubscription(mailbox, isQuiet: false) { rest = max(rest, .inOthersHands) }
         } catch {
           office.warn(error.message)
           rest = .inTrouble
@@ -135,9 +151,9 @@ extension Topic {
     return isDone ? rest : .inOthersHands
   }
 
-  /// - Parameter patience: how long a living sender is waited for, nanoseconds.
+  /// - Parameter isQuiet: what was in living senders' hands when the symlink was made has been sorted.
   /// - Returns: false if that was too short; the mark stays.
-  private func finishSubscription(_ mailbox: Name, patience: Int64) throws(PostError) -> Bool {
+  private func finishSubscription(_ mailbox: Name, isQuiet: Bool) throws(PostError) -> Bool {
     let path = layout.backlogMark(mailbox)
     let what = "cannot finish the subscription of \(mailbox) to \(name)"
     return try office.attemptWrite(what, in: MailboxLayout(mailbox).root) { () throws(Errno) in
@@ -148,7 +164,7 @@ extension Topic {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
         let since = text.hasPrefix("Since: ") ? Int64(text.dropFirst(7).filter(\.isNumber)) : nil
         if since != .max {
-          guard try linkBacklog(mailbox, since: since ?? 0, patience) else { return false }
+          guard try linkBacklog(mailbox, since: since ?? 0, isQuiet: isQuiet) else { return false }
         }
       }
       try office.root.remove(path)
@@ -158,16 +174,13 @@ extension Topic {
 
   /// Links what the topic keeps into a mailbox that does not have it yet, in any state.
   ///
-  /// new/ is listed before cur/, so that no letter falls between. A letter in a living sender's hands
-  /// is waited for: it may deliver to this mailbox itself, and afterwards we can see whether it did.
-  /// - Returns: false if a sender took too long; the mark stays for the next who passes by.
-  private func linkBacklog(_ mailbox: Name, since: Int64, _ patience: Int64) throws(Errno) -> Bool {
-    let names = try office.root.directory(layout.new).names()
-    let deadline = Clock.monotonic + patience
-    for name in names {
-      while case .inHands = office.isAbandoned(layout.new / name) {
-        if Clock.monotonic > deadline { return false }
-        _ = try waitReadable([], atMost: 2_000_000)
+  /// new/ is looked at before cur/, so that no letter falls between. While one is in a living sender's hands
+  /// nothing is done: it may deliver to this mailbox itself, and afterwards we can see whether it did.
+  /// - Returns: false if a sender is at work; the mark stays for the next who passes by.
+  private func linkBacklog(_ mailbox: Name, since: Int64, isQuiet: Bool) throws(Errno) -> Bool {
+    if !isQuiet {
+      for name in try office.root.directory(layout.new).names() {
+        if case .inHands = office.isAbandoned(layout.new / name) { return false }
       }
     }
     var letters = [Orphan]()

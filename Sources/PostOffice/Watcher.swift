@@ -26,6 +26,7 @@ public final class Watcher {
   private var jobs: [Job] = []
   var unsynced: [Desk] = []
   private var lastSync: Int64 = 0
+  private var lastScan: Int64 = 0
   private var nextSweep: Int64?
   private var stopping: Int64?
   /// Mailboxes that are not served, because of their settings.
@@ -201,7 +202,7 @@ public final class Watcher {
       times += desks.values.filter { !$0.unsettled.isEmpty }.map { $0.schedule.pausedUntil ?? now }
       times += topics.values.compactMap(\.checkAt)
       if let nextSweep { times.append(nextSweep) }
-      if watches.isBlind { times.append(now + Watcher.scanInterval) }
+      if watches.isBlind { times.append(max(now, lastScan + Watcher.scanInterval)) }
     }
     return times.min().map { $0 <= now ? now + Watcher.spinGuard : $0 }
   }
@@ -211,8 +212,12 @@ public final class Watcher {
       [signals, watches.descriptor], for: jobs.map(\.handler),
       atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
     if ready[0] { onSignal() }
-    if ready[1] { try takeHints() } else if watches.isBlind, !(ready + ended).contains(true) { hintAll() }
+    if ready[1] { try takeHints() }
     let now = Clock.monotonic
+    if watches.isBlind, now - lastScan >= Watcher.scanInterval {
+      lastScan = now
+      hintAll()
+    }
     let atWork = zip(jobs, ended)
     jobs = atWork.filter { !$0.1 }.map(\.0)
     for (job, hasEnded) in atWork where hasEnded {
@@ -235,12 +240,9 @@ public final class Watcher {
     lastSync = Clock.monotonic
     let desks = unsynced
     unsynced = []
-    do throws(PostError) {
-      if desks.count > Delivery.directorySyncs {
-        try attempt("cannot sync \(office.path)") { () throws(Errno) in try office.root.syncFileSystem() }
-      } else {
-        for desk in desks { try desk.mailbox.syncSettled() }
-      }
-    } catch { office.warn(error.message) }
+    if desks.count > Delivery.directorySyncs, (try? office.root.syncFileSystem()) != nil {
+      for desk in desks { desk.mailbox.wasSynced() }
+    }
+    for desk in desks { desk.mailbox.syncOrWarn() }
   }
 }

@@ -130,14 +130,17 @@ extension Mailbox {
       do throws(Errno) {
         try settleIn(entry, from: .cur, to: place, as: name)
       } catch .noEntry {
-        // A mail reader may have put its flags behind the name.
-        let id = name.id
-        let moved = (try? find(id.path, in: [.cur])) ?? []
-        guard let other = moved.first(where: { EntryName($0.name).id == id })?.name else { throw .noEntry }
+        // A mail reader may have put its flags behind the name. If the marks differ, it is another's claim.
+        let claim = EntryName(entry)
+        let moved = (try? find(claim.id.path, in: [.cur])) ?? []
+        guard let other = moved.first(where: { EntryName($0.name) == claim })?.name else { throw .noEntry }
         try settleIn(other, from: .cur, to: place, as: name)
       }
       unsynced.insert(place)
       left.formUnion([.cur, .new])  // the claim, perhaps another process's, is not durable either
+    } catch let error where error == .noEntry && EntryName(entry).until != nil {
+      throw PostError(
+        .notFound, "the lease of letter \(name.id) of mailbox \(self.name) is over; another may have it")
     } catch {
       let what =
         "cannot move letter \(name.id) of mailbox \(self.name) from \(layout[.cur]) to \(layout[place])"

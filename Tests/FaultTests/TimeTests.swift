@@ -72,6 +72,25 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }
 
+  /// Whoever settles it has found it, and then it becomes another's.
+  @Test func aLeaseThatEndsWhileItIsSettledLeavesTheLetterToItsNewHolder() throws {
+    try box.must("send", "orders", "-m", "a")
+    let id = try box.must("read", "stock", "--lease", "1s").dropLast()
+    let slow = try start(0, "done", "stock", String(id))
+    while let call = try slow.next(), call.name != "renameat2" {}
+    let holder = try box.startPost(
+      "read", "stock", "--wait=30s", "--", "sh", "-c",
+      "echo >> begun; n=0; until test -e go || test $n = 6000; do n=$((n+1)); sleep 0.01; done")
+    #expect(eventually { box.exists("begun") })
+    let ended = try slow.wait()
+    #expect(ended.code == 66)
+    #expect(ended.errors.contains("lease"))
+    #expect(box.entries("cur") == ["\(id),A=2"])
+    try box.write("go", "")
+    #expect(try holder.wait().code == 0)
+    #expect(box.entries("done").first?.contains(",A=2,") == true)
+  }
+
   /// Whoever looks for leases that are over must not know the time from before the clock was set back.
   @Test func aLeaseIsNotTakenForOverByTheTimeOfAClockThatWasSetBack() throws {
     try box.must("send", "orders", "-m", "a")

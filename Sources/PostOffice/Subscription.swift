@@ -48,10 +48,19 @@ extension Topic {
   /// A mark (`.stock`, beside the symlink `stock`) exists from before the symlink until the backlog
   /// is linked. If we die on the way, whoever finds the mark unlocked goes on.
   fileprivate func add(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
-    try enlist(mailbox, backlog)
+    let now = Clock.wall / 1_000_000_000
+    let since: Int64 =
+      switch backlog {
+      case .now: .max
+      case .start: 0
+      case .since(let age): now - age.components.seconds
+      }
+    let isNew = try enlist(mailbox, since)
     let isQuiet = waitForSenders()
     _ = try withLock(waiting: true) { () throws(PostError) in
-      do throws(PostError) { _ = try finishSubscription(mailbox, isQuiet: isQuiet) } catch {
+      do throws(PostError) {
+        _ = try finishSubscription(mailbox, since: isNew ? since : nil, isQuiet: isQuiet)
+      } catch {
         throw PostError(error.kind, "\(error.message); what is missing comes as soon as it can")
       }
     }
@@ -74,7 +83,8 @@ extension Topic {
 
   /// Makes mark and symlink, durably. A subscriber that is there already keeps what it has; what an earlier one
   /// left undone is finished later.
-  private func enlist(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
+  /// - Returns: whether it is new.
+  private func enlist(_ mailbox: Name, _ since: Int64) throws(PostError) -> Bool {
     let what = "cannot subscribe \(mailbox) to \(name)"
     let link = layout.subscriber(mailbox)
     let isEnlisted = try attempt(what) { () throws(Errno) in
@@ -84,10 +94,11 @@ extension Topic {
       }
       return try office.root.exists(link)
     }
-    if isEnlisted { return }
+    if isEnlisted { return false }
     let mark = try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try makeMark(mailbox) }
     do throws(Errno) {
-      try write(backlog, into: mark)
+      try mark.write("Since: \(since)\n")
+      try mark.sync()
       let folder = try office.root.directory(layout.subscribers)
       try folder.sync()  // the mark before the symlink, or a power cut could forget that letters are due
       do throws(Errno) {
@@ -102,6 +113,7 @@ extension Topic {
       throw trouble
     }
     _ = consume mark  // its lock kept others away until the symlink was there
+    return true
   }
 
   /// Makes the mark, locked; removes one of a subscriber that died before its symlink was there: it
@@ -118,19 +130,6 @@ extension Topic {
         if try old.tryLock(.shared, byte: sorterByte) { try? office.root.remove(path) } else { throw .again }
       }
     }
-  }
-
-  /// Writes into the mark which letters are due.
-  private func write(_ backlog: Backlog, into mark: borrowing File) throws(Errno) {
-    let now = Clock.wall / 1_000_000_000
-    let since: Int64 =
-      switch backlog {
-      case .now: .max
-      case .start: 0
-      case .since(let age): now - age.components.seconds
-      }
-    try mark.write("Since: \(since)\n")
-    try mark.sync()
   }
 
   /// Links the backlog for every marked subscriber whose own process is gone. One that is in trouble
@@ -151,14 +150,24 @@ extension Topic {
     return isDone ? rest : .inOthersHands
   }
 
-  /// - Parameter isQuiet: what was in living senders' hands when the symlink was made has been sorted.
+  /// - Parameters:
+  ///   - since: from when on the letters are due, if the mark is gone: somebody else may have finished with it,
+  ///     or may have taken it away with an older subscription. nil: then there is nothing to do.
+  ///   - isQuiet: what was in living senders' hands when the symlink was made has been sorted.
   /// - Returns: false if that was too short; the mark stays.
-  private func finishSubscription(_ mailbox: Name, isQuiet: Bool) throws(PostError) -> Bool {
+  private func finishSubscription(
+    _ mailbox: Name, since: Int64? = nil, isQuiet: Bool
+  ) throws(PostError) -> Bool {
     let path = layout.backlogMark(mailbox)
     let what = "cannot finish the subscription of \(mailbox) to \(name)"
     return try office.attemptWrite(what, in: MailboxLayout(mailbox).root) { () throws(Errno) in
       let mark: File
-      do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry { return true }
+      do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry {
+        guard let since, since != .max, try office.root.exists(layout.subscriber(mailbox)) else {
+          return true
+        }
+        return try linkBacklog(mailbox, since: since, isQuiet: isQuiet)
+      }
       guard try mark.tryLock(.shared, byte: sorterByte) else { return true }  // it will do it itself
       if try office.root.exists(layout.subscriber(mailbox)) {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
@@ -167,7 +176,10 @@ extension Topic {
           guard try linkBacklog(mailbox, since: since ?? 0, isQuiet: isQuiet) else { return false }
         }
       }
-      try office.root.remove(path)
+      do throws(Errno) {
+        // Unsubscribed meanwhile, and perhaps subscribed again: then that is another's mark.
+        if try office.root.status(path).inode == mark.status().inode { try office.root.remove(path) }
+      } catch .noEntry {}
       return true
     }
   }

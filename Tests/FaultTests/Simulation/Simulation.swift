@@ -103,7 +103,11 @@ final class Simulation {
     ])
     switch move {
     case .start: try startSomething()
-    case .resume: try resume(pickJob(), calls: calls(), isPatient: !world.dice.oneIn(3))
+    case .resume:
+      let turns = world.dice.oneIn(2)
+      try resume(
+        pickJob(), calls: turns ? world.dice.number(1...4) : calls(), turns: turns,
+        isPatient: !world.dice.oneIn(3))
     case .kill: try kill(world.dice.pick(jobs))
     case .handler: try endHandler()
     case .clock:
@@ -136,9 +140,9 @@ final class Simulation {
   }
 
   @discardableResult
-  func resume(_ job: Job, calls: Int, isPatient: Bool) throws -> HeldCommand.Stop {
+  func resume(_ job: Job, calls: Int, turns: Bool = false, isPatient: Bool) throws -> HeldCommand.Stop {
     job.command.isPatient = isPatient
-    let stop = try job.command.run(calls: calls)
+    let stop = try job.command.run(calls: calls, turns: turns)
     job.isWaiting = false
     switch stop {
     case .ended: try end(job)

@@ -30,13 +30,15 @@ package struct Child: ~Copyable {
   ///   - environment: `NAME=value` entries, all there are.
   ///   - input: the descriptor that becomes its standard input, position and locks included.
   ///   - folder: its current directory; nil keeps ours.
+  ///   - umask: its file mode creation mask, umask(2); nil: ours. Ours is another for a moment, so no other
+  ///     thread should make files meanwhile.
   ///   - ownGroup: makes it the leader of a new process group. A command that may want to read from
   ///     the terminal must stay in ours.
   /// - Throws: ENOENT, EACCES, ENOEXEC ... when the program cannot be run; EAGAIN, ENOMEM when no
   ///   process can be made.
   package init(
     _ words: [Path], environment: [Path], input: Int32, output: Stream = .inherit, errors: Stream = .inherit,
-    folder: Path? = nil, ownGroup: Bool = true
+    folder: Path? = nil, umask mask: UInt32? = nil, ownGroup: Bool = true
   ) throws(Errno) {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -59,6 +61,8 @@ package struct Child: ~Copyable {
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
 
+    let ownMask = mask.map { umask(mode_t($0)) }
+    defer { if let ownMask { _ = umask(ownMask) } }
     var pid: pid_t = 0
     let code = withCStrings(words) { argv in
       withCStrings(environment) { envp in
@@ -92,10 +96,9 @@ package struct Child: ~Copyable {
 
   /// Runs a program to its end and returns what it printed; empty if it failed.
   package static func output(of words: [Path]) throws(Errno) -> String {
-    var ends: [Int32] = [-1, -1]
-    _ = try check { pipe2(&ends, O_CLOEXEC) }
-    let reading = File(owning: ends[0])
-    let writing = File(owning: ends[1])
+    let ends = try File.pipe()
+    let reading = File(owning: ends.reading)
+    let writing = File(owning: ends.writing)
     let nothing = try File("/dev/null", .readFollowing)
     let child = try Child(
       words, environment: Host.allEnvironment, input: nothing.descriptor,

@@ -37,6 +37,7 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let noMemory = Errno(ENOMEM)
   package static let processFiles = Errno(EMFILE)
   package static let systemFiles = Errno(ENFILE)
+  package static let noProgram = Errno(ENOEXEC)
   package static let nameTooLong = Errno(ENAMETOOLONG)
 
   /// The disk is full, by blocks, inodes or quota: the same call may succeed once there is space.

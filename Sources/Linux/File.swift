@@ -10,7 +10,7 @@ package struct File: ~Copyable {
   /// Takes over a descriptor that nobody else will close.
   package init(owning descriptor: Int32) { self.descriptor = descriptor }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Opens a path from the current directory's or the root's point of view.
   package init(_ path: Path, _ mode: OpenMode) throws(Errno) {
@@ -57,6 +57,17 @@ package struct File: ~Copyable {
       let count = try check { Glibc.write(descriptor, chunk.baseAddress, chunk.count) }
       rest = rest.dropFirst(count)
     }
+  }
+
+  /// Writes what can be written at once.
+  /// - Returns: how much that was. EAGAIN if nothing can.
+  package borrowing func writeSome(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
+    let outcome: Result<Int, Errno> = bytes.withUnsafeBytes { buffer in
+      do throws(Errno) {
+        return .success(try check { Glibc.write(descriptor, buffer.baseAddress, buffer.count) })
+      } catch { return .failure(error) }
+    }
+    return try outcome.get()
   }
 
   package borrowing func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
@@ -116,6 +127,19 @@ package struct File: ~Copyable {
   /// Moves the position that this descriptor shares with every copy of it.
   package borrowing func seek(to offset: Int64) throws(Errno) {
     _ = try check { lseek(descriptor, off_t(offset), SEEK_SET) }
+  }
+
+  /// Whether reading and writing wait until they can be done, for every copy of this descriptor.
+  package borrowing func setBlocking(_ blocks: Bool) throws(Errno) {
+    let flags = try check { fcntl(descriptor, F_GETFL) }
+    _ = try check { fcntl(descriptor, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) }
+  }
+
+  /// A pipe, pipe2(2): what is written at one end is read at the other. Each closes on exec.
+  package static func pipe() throws(Errno) -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    _ = try check { pipe2(&ends, O_CLOEXEC) }
+    return (ends[0], ends[1])
   }
 
   /// Reserves blocks, posix_fallocate(3): later writes there cannot meet a full disk.
@@ -183,6 +207,8 @@ package enum OpenMode: Sendable {
   case readFollowing
   /// To be read, following symlinks, never blocking on a FIFO: a file of settings.
   case readSettings
+  /// To be written. Never blocks: a FIFO that nobody has open for reading is ENXIO.
+  case write
   /// Made by this call, or EEXIST; open for reading and writing whatever the permissions say.
   case create(permissions: UInt32)
   /// Made if missing, and only ever added to.
@@ -194,6 +220,7 @@ package enum OpenMode: Sendable {
     case .read: always | O_RDONLY | O_NOFOLLOW | O_NONBLOCK
     case .readFollowing: always | O_RDONLY
     case .readSettings: always | O_RDONLY | O_NONBLOCK
+    case .write: always | O_WRONLY | O_NOFOLLOW | O_NONBLOCK
     case .create: always | O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
     case .append: always | O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK
     }
@@ -201,7 +228,7 @@ package enum OpenMode: Sendable {
 
   var permissions: mode_t {
     switch self {
-    case .read, .readFollowing, .readSettings: 0
+    case .read, .readFollowing, .readSettings, .write: 0
     case .create(let permissions), .append(let permissions): mode_t(permissions)
     }
   }

@@ -21,6 +21,11 @@ package enum Host {
     return bits
   }
 
+  /// A random number from 0 to below a limit.
+  package static func random(below limit: Int64) -> Int64 {
+    Int64(UInt64(limit).multipliedFullWidth(by: UInt64(random) << 32).high)
+  }
+
   /// A variable of the environment, as bytes; nil when unset or empty.
   package static func environment(_ name: String) -> Path? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }

@@ -23,9 +23,10 @@ extension File {
     } catch .again { return false } catch .denied { return false }
   }
 
-  /// Whether any other open file holds a lock on this byte, of either kind.
-  package borrowing func isLocked(byte: UInt64) throws(Errno) -> Bool {
+  /// Whether any other open file holds a lock on this byte, of either kind, or on one of those behind it.
+  package borrowing func isLocked(byte: UInt64, count: Int = 1) throws(Errno) -> Bool {
     var range = lockRange(F_WRLCK, byte)
+    range.l_len = off_t(count)
     _ = try check { fcntl(descriptor, Int32(clinux_ofd_getlk), &range) }
     return range.l_type != Int16(F_UNLCK)
   }

@@ -46,6 +46,9 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   /// For people: what is not UTF-8 or would steer a terminal is shown as `\x1b`.
   package var description: String { visible(Array(bytes)) }
 
+  /// For programs: as it is, if it is UTF-8.
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
   package static func / (folder: Path, name: Path) -> Path {
     var path = folder
     path.terminated[path.terminated.count - 1] = UInt8(ascii: "/")

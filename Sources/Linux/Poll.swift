@@ -9,7 +9,16 @@ import Glibc
 ///   - nanoseconds: the longest wait; nil waits for as long as it takes.
 /// - Returns: for each descriptor whether it is ready; all false after a time-out.
 package func waitReadable(_ descriptors: [Int32], atMost nanoseconds: Int64?) throws(Errno) -> [Bool] {
-  var set = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+  try wait(readable: descriptors, writable: [], atMost: nanoseconds).readable
+}
+
+/// Waits until one of the descriptors can be read, or one written, or the time is over. Negative ones are
+/// passed over.
+package func wait(
+  readable: [Int32], writable: [Int32], atMost nanoseconds: Int64?
+) throws(Errno) -> (readable: [Bool], writable: [Bool]) {
+  var set = readable.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+  set += writable.map { pollfd(fd: $0, events: Int16(POLLOUT), revents: 0) }
   var limit = timespec()
   if let nanoseconds {
     let length = max(0, nanoseconds)
@@ -22,5 +31,6 @@ package func waitReadable(_ descriptors: [Int32], atMost nanoseconds: Int64?) th
   }
   // A signal that nobody blocked is no reason to wait anew: the caller looks at its deadlines.
   if result < 0 && code != EINTR { throw Errno(code) }
-  return set.map { $0.revents != 0 }
+  let ready = set.map { $0.revents != 0 }
+  return (Array(ready.prefix(readable.count)), Array(ready.dropFirst(readable.count)))
 }

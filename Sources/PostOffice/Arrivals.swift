@@ -26,7 +26,7 @@ package final class Arrivals {
   package func wait(until deadline: Int64?, signals: Int32 = -1) throws(PostError) -> Bool {
     while true {
       let now = Clock.monotonic
-      desk.schedule.foundNothing()
+      if desk.mailbox.block == nil { desk.schedule.foundNothing() } else { desk.schedule.foundBlocked() }
       for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
       try desk.look(now)
       if desk.schedule.mayHaveLetters { return true }

@@ -15,11 +15,14 @@ public final class Claim {
   public let attempt: Int
   /// The letter's file name in `cur/`.
   package internal(set) var entry: EntryName
+  /// Shows that the letter is held, if the open letter does not.
+  let holder: Holder?
   /// The note about this attempt is written, even if the letter could not be settled then.
   var isNoted = false
 
-  init(_ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName) {
+  init(_ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName, _ holder: Holder? = nil) {
     self.letter = letter
+    self.holder = holder
     self.mailbox = mailbox
     self.entry = entry
     attempt = entry.attempt ?? 1
@@ -43,23 +46,69 @@ extension Mailbox {
       }
     }
     office.clearDebris(in: layout[.tmp])
+    clearHolders()
     _ = try putBackDue()
     _ = try reclaim()
+  }
+
+  /// How long a claim holds.
+  enum Hold {
+    /// While we, or a handler that inherits the open letter, live.
+    case beacon
+    /// For so long, whether anybody lives or not.
+    case lease(Duration)
+    /// While the holder lives. The letter is closed again: it is no descriptor that the handler inherits.
+    case holder(Holder)
   }
 
   /// How many letters that cannot be opened are passed over.
   private static let unreadableLimit = 1024
 
-  /// Claims the oldest waiting letter.
+  /// Claims the oldest waiting letter. With `Order: strict` none, while one before it is in hands or waits
+  /// for its next attempt.
   /// - Parameter lease: claims it for so long, whether we live or not; nil: while we live.
   /// - Returns: nil if none is waiting.
   /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what
   ///   keeps one from being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
+    try claim(lease.map { .lease($0) } ?? .beacon)
+  }
+
+  /// Claims the oldest letters for a handler that gets them at once.
+  /// - Returns: none if none is waiting.
+  package func claimBatch(upTo limit: Int) throws(PostError) -> [Claim] {
+    try claim(upTo: limit, .holder(try makeHolder(.empty)))
+  }
+
+  func claim(_ hold: Hold) throws(PostError) -> Claim? { try claim(upTo: 1, hold).first }
+
+  /// Claims the oldest letters; of those that are tried again, one alone.
+  /// - Returns: none if none is waiting.
+  /// - Throws: as for one. What was claimed before the trouble is returned all the same.
+  func claim(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
+    guard isStrict else { return try claimAny(upTo: limit, hold) }
+    return try inOrder { () throws(PostError) in try claimAny(upTo: limit, hold) }
+  }
+
+  private func claimAny(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
+    var claims = [Claim]()
+    do throws(PostError) {
+      while claims.count < limit, let claim = try claimNext(hold, freshOnly: !claims.isEmpty) {
+        claims.append(claim)
+        if claim.attempt > 1 { break }  // it failed before: it shall fail alone
+      }
+    } catch {
+      if claims.isEmpty { throw error }
+      office.warn(error.message)
+    }
+    return claims
+  }
+
+  private func claimNext(_ hold: Hold, freshOnly: Bool) throws(PostError) -> Claim? {
     var troubles = [PostError]()
-    while let name = try nextName() {
+    while let name = try nextName(freshOnly: freshOnly) {
       do throws(Letter.Flaw) {
-        guard let claim = try claim(name, lease: lease) else { continue }
+        guard let claim = try claim(name, hold) else { continue }
         for trouble in troubles { office.warn(trouble.message) }
         return claim
       } catch {
@@ -80,34 +129,27 @@ extension Mailbox {
     throw last
   }
 
-  /// Gives letters that could not be opened another chance.
-  func forgetUnreadable() { unreadable = [] }
-
-  /// The oldest name that has not been offered yet.
-  private func nextName() throws(PostError) -> Path? {
-    if window.isEmpty {
-      let names = try office.firstNames(in: layout[.new], limit: Mailbox.windowSize) { name in
-        !unreadable.contains(name)
-      }
-      window = names.reversed()
-    }
-    return window.popLast()
-  }
-
   /// - Returns: nil if somebody else was quicker.
-  private func claim(_ name: Path, lease: Duration?) throws(Letter.Flaw) -> Claim? {
+  private func claim(_ name: Path, _ hold: Hold) throws(Letter.Flaw) -> Claim? {
     let before = EntryName(name)
     let letter: Letter
     do throws(Letter.Flaw) {
       letter = try Letter(layout[.new] / name, in: office.root, id: before.id)
     } catch .errno(.noEntry) { return nil }
     try letter.verify()
-    let until = lease.map { wholeSecond(after: Clock.wall / 1_000_000 + $0.milliseconds) }
-    let entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1, until: until)
+    var entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1)
     do throws(Errno) {
-      if lease == nil { _ = try letter.file.tryLock(.shared, byte: beaconByte) }
+      switch hold {
+      case .beacon: _ = try letter.file.tryLock(.shared, byte: beaconByte)
+      case .lease(let time): entry.until = wholeSecond(after: Clock.wall / 1_000_000 + time.milliseconds)
+      case .holder(let holder):
+        guard before.id.isOneWord else { throw .nameTooLong }
+        entry.holder = holder.name
+      }
       try move(name, from: .new, to: .cur, as: entry)
-      return Claim(letter, self, entry)
+      guard case .holder(let holder) = hold else { return Claim(letter, self, entry) }
+      letter.close()
+      return Claim(letter, self, entry, holder)
     } catch .noEntry {
       // Somebody was quicker; unless the name is still there, and `cur` is what is missing.
       if (try? office.root.exists(layout[.new] / name)) == true { throw .errno(.noEntry) }
@@ -173,7 +215,7 @@ extension Mailbox {
       do throws(Errno) { try settleIn(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch {
         throw office.trouble(error, "cannot put \(layout[.later] / name) back", in: layout.root)
       }
-      window = []  // it may be older than what we had in mind
+      window.cameBack()
       unsynced.insert(.new)
       left.insert(.later)
     }

@@ -1,4 +1,4 @@
-// Where the watcher keeps what it knows: a desk for each mailbox that it serves, and one for each topic.
+// Where the watcher keeps what it knows of a mailbox that it serves.
 
 import Linux
 
@@ -6,10 +6,14 @@ import Linux
 final class Desk {
   let name: Name
   let mailbox: Mailbox
+  /// The desk's number on the rota.
+  let key: Rota.Key
   private(set) var settings: Settings
-  var schedule = Schedule()
-  /// False: handlers are still at work for it, but no further letters are taken.
-  var isServed = true
+  var schedule = Schedule() { didSet { onChange() } }
+  /// Called when the schedule changes.
+  var onChange: () -> Void = {}
+  /// Its streaming handlers.
+  var streams: [StreamHandler] = [] { didSet { makeRoom() } }
   /// Letters that this watcher holds.
   private var holding: Set<LetterID> = []
   /// Handled, but that could not be written down yet: on a full disk, mostly. They stay in our hands, so that
@@ -17,41 +21,94 @@ final class Desk {
   private(set) var unsettled: [Unsettled] = []
   /// What kept the mailbox from being served last.
   private(set) var trouble: PostError?
+  /// It is looked at although nothing told us to: what is found now was missed.
+  var isScanned = false
+
+  /// Letters that were claimed together take one place on the schedule, until the last of them has ended.
+  final class Errand {
+    fileprivate var open: Int
+    fileprivate var due: Int64?
+
+    fileprivate init(_ count: Int) { open = count }
+  }
 
   /// A claim whose verdict is known.
   struct Unsettled {
     let claim: Claim
+    let errand: Errand
     let verdict: Verdict
     let settings: Settings
     let words: [UInt8]
   }
 
-  init(_ mailbox: Mailbox, _ settings: Settings) {
+  init(_ mailbox: Mailbox, _ settings: Settings, key: Rota.Key = 0) {
     name = mailbox.name
     self.mailbox = mailbox
     self.settings = settings
-    schedule.parallel = settings.parallel
+    self.key = key
+    mailbox.keepsLog = true
+    takeUp(settings)
   }
 
   /// Takes up changed settings. A new handler gets its chance at once.
   func change(_ settings: Settings) {
-    if settings.handler != self.settings.handler { markWorking() }
+    let isNew =
+      settings.handler != self.settings.handler || settings.handlerMode != self.settings.handlerMode
+    if isNew { markWorking() }
+    let isOther =
+      isNew || settings.lettersAtOnce != self.settings.lettersAtOnce || settings.order != self.settings.order
+      || settings.umask != self.settings.umask || settings.timeout != self.settings.timeout
+    if isOther { for stream in streams { stream.close() } }
     self.settings = settings
-    isServed = true
-    schedule.parallel = settings.parallel
+    takeUp(settings)
+    schedule.isOpen = true
     schedule.hint()
   }
 
-  /// A letter is in our hands.
-  func take(_ id: LetterID) {
+  private func takeUp(_ settings: Settings) {
+    mailbox.order = settings.order
+    schedule.isPausedByHand = mailbox.isPaused
+    makeRoom()
+  }
+
+  // MARK: Room
+
+  var isStreaming: Bool { settings.handlerMode == .stream }
+  var parallel: Int { settings.order == .strict ? 1 : settings.parallel }
+  /// How many letters one handler gets at most.
+  var lettersAtOnce: Int {
+    // In strict order a letter that fails must hold up the next: a stream may be asked for one at a time only.
+    isStreaming && settings.order == .strict ? 1 : settings.lettersAtOnce
+  }
+
+  /// Says on the schedule for how many more letters, or handlers, there is room.
+  func makeRoom() {
+    guard isStreaming else {
+      (schedule.capacity, schedule.needsNoHandler) = (parallel, false)
+      return
+    }
+    let room = streams.reduce(0) { $0 + $1.room }
+    let further = max(0, parallel - streams.count) * lettersAtOnce
+    (schedule.capacity, schedule.needsNoHandler) = (schedule.running + room + further, room > 0)
+  }
+
+  // MARK: Letters in hands
+
+  /// Letters are in our hands.
+  func take(_ claims: [Claim]) -> Errand {
     schedule.started()
-    holding.insert(id)
+    for claim in claims { holding.insert(claim.letter.id) }
+    return Errand(claims.count)
   }
 
   /// A letter is no longer in our hands.
-  func giveUp(_ id: LetterID, due: Int64?) {
-    schedule.ended(due: due)
-    holding.remove(id)
+  /// - Parameter due: when it is to be tried again, if it is.
+  func giveUp(_ claim: Claim, of errand: Errand, due: Int64?) {
+    holding.remove(claim.letter.id)
+    errand.open -= 1
+    errand.due = [errand.due, due].compactMap { $0 }.min()
+    if errand.open == 0 { schedule.ended(due: errand.due) }
+    if isStreaming { makeRoom() }
   }
 
   /// A letter's end could not be written down.
@@ -85,74 +142,42 @@ final class Desk {
     return Clock.monotonic + min(max(ahead, 0), 60_000) * 1_000_000
   }
 
+  // MARK: Broken handlers
+
   /// The handler cannot be run: says so where post status looks, and pauses.
   func markBroken(_ reason: String, now: Int64) {
+    let wasPaused = schedule.pausedUntil.map { $0 > now } == true
     schedule.isBroken(now: now)
+    if wasPaused, hasMarked { return }  // several that broke together are one break
     let pause = (max(0, (schedule.pausedUntil ?? now) - now) + 999_999_999) / 1_000_000_000
-    let line = "handler cannot be run: \(settings.handler ?? "closure"): \(reason)"
+    let line = "handler is broken: \(settings.handler ?? "closure"): \(reason)"
     mailbox.office.warn("mailbox \(name): \(line); tried again in \(pause)s")
     let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
     try? mailbox.office.replace(
       mailbox.layout.broken, with: "\(stamp) \(line)\n", through: mailbox.layout[.tmp])
+    hasMarked = true
+  }
+
+  /// What a verdict means in the light of those before it: when letter after letter fails at once, the handler
+  /// is to blame.
+  /// - Parameter time: how long the handler was at work on the letter, nanoseconds.
+  func judge(_ verdict: Verdict, on claim: Claim, after time: Int64) -> Verdict {
+    if case .broken = verdict { return verdict }
+    guard case .retry(let reason) = verdict, time < Schedule.quick else {
+      markWorking()
+      return verdict
+    }
+    guard schedule.failedAtOnce(claim.letter.id) else { return verdict }
+    return .broken("letter after letter fails within a second, the last with \(reason)")
   }
 
   /// The handler can be run (again).
   func markWorking() {
-    if schedule.isKnownBroken || !hasWorked { try? mailbox.office.root.remove(mailbox.layout.broken) }
-    hasWorked = true
+    if hasMarked || !hasWorked { try? mailbox.office.root.remove(mailbox.layout.broken) }
+    (hasWorked, hasMarked) = (true, false)
     schedule.works()
   }
 
   private var hasWorked = false
-}
-
-/// A topic as the watcher sees it: letters there may have lost their sender.
-final class TopicDesk {
-  private let name: Name
-  private let office: Office
-  /// When to see whether letters lie unsorted.
-  private(set) var checkAt: Int64? = 0
-  /// It could not be tidied up to the end; nobody should wait for it.
-  private(set) var isInTrouble = false
-  private var rounds = 0
-
-  init(_ name: Name, _ office: Office) {
-    self.name = name
-    self.office = office
-  }
-
-  /// A letter was accepted; its sender will most likely sort it.
-  func hint(_ now: Int64) {
-    checkAt = min(checkAt ?? .max, now + Watcher.sortingGrace)
-    rounds = 0
-  }
-
-  /// Finishes what nobody finishes. While others are at work, or after trouble, looks again, ever
-  /// more rarely.
-  func check(_ now: Int64) {
-    checkAt = nil
-    isInTrouble = false
-    do throws(PostError) {
-      switch try office.topic(name).tidy() {
-      case .nothing: return
-      case .inOthersHands: comeBack(now, first: Watcher.sortingGrace, longest: Schedule.longestRecheck)
-      case .inTrouble: comeBackAfterTrouble(now)
-      }
-    } catch let error where error.kind == .notFound || error.kind == .noPermission {
-      return  // gone, or not ours
-    } catch {
-      office.warn(error.message)
-      comeBackAfterTrouble(now)
-    }
-  }
-
-  private func comeBackAfterTrouble(_ now: Int64) {
-    isInTrouble = true
-    comeBack(now, first: Schedule.firstPause, longest: Schedule.longestPause)
-  }
-
-  private func comeBack(_ now: Int64, first: Int64, longest: Int64) {
-    checkAt = now + min(first << Int64(min(rounds, 20)), longest)
-    rounds += 1
-  }
+  private var hasMarked = false
 }

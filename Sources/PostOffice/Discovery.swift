@@ -14,16 +14,24 @@ extension Watcher {
       let mailboxes = try office.names(in: Layout.mailboxes)
       for name in Set(desks.keys).subtracting(mailboxes) { close(name) }
       for name in mailboxes { open(name, isNew: true) }
+      rota.limit = try office.settings().maxHandlers
     } catch { office.warn(error.message) }
+    noticeBlindness()
   }
 
   /// Takes what the kernel noticed.
+  /// - Returns: the mailboxes where letters arrived, as far as they are known.
   /// - Throws: not found, when the spool is gone.
-  func takeHints() throws(PostError) {
-    guard let hints = try watches.hints() else { return hintAll() }
+  @discardableResult
+  func takeHints() throws(PostError) -> Set<Name> {
+    guard let hints = try watches.hints() else {
+      hintAll()
+      return Set(desks.keys)
+    }
     let now = Clock.monotonic
     var mustDiscover = false
     var changed = Set<Name>()
+    var arrived = Set<Name>()
     for hint in hints {
       switch hint.target {
       case .topics: if let name = Name(bytes: hint.name.bytes) { open(topic: name) }
@@ -33,12 +41,26 @@ extension Watcher {
         if hint.name == Layout.settings { mustDiscover = true }
       case .topic(let name): open(topic: name)
       case .accepted(let name): topics[name]?.hint(now)
-      case .arrived(let name): desks[name]?.schedule.hint()
-      case .mailbox(let name): if hint.name != MailboxLayout(name).broken.name { changed.insert(name) }
+      case .arrived(let name): arrived.insert(name)
+      case .mailbox(let name): if isNews(hint.name, of: name) { changed.insert(name) }
       }
     }
-    if mustDiscover { return discover() }
-    for name in changed { open(name) }
+    for name in arrived {
+      desks[name]?.mailbox.window.arrived()
+      desks[name]?.schedule.hint()
+    }
+    if mustDiscover { discover() } else { for name in changed { open(name) } }
+    return arrived
+  }
+
+  /// Whether a change in a mailbox's directory may be somebody else's: settings, a pause, a directory. The sign
+  /// of a broken handler is ours; if it is gone while we think that the handler is broken, somebody resumes.
+  private func isNews(_ entry: Path, of name: Name) -> Bool {
+    let layout = MailboxLayout(name)
+    guard entry == layout.broken.name else { return true }
+    guard let desk = desks[name], desk.schedule.isHandlerBroken else { return false }
+    if (try? office.root.exists(layout.broken)) == false { desk.markWorking() }
+    return true
   }
 
   func hintAll() {
@@ -74,16 +96,15 @@ extension Watcher {
       let settings = try office.settings(of: name)
       guard settings.handler != nil || closure != nil else { return close(name) }
       let mailbox = try office.mailbox(name, completing: isNew)
+      let desk = desks[name]
+      let isSame = desk?.mailbox.beaconByte == mailbox.beaconByte
+      if !isSame { close(name) }
       watches.add(.arrived(name))
-      if let desk = desks[name], desk.mailbox.beaconByte == mailbox.beaconByte {
-        desk.change(settings)
-      } else {
-        desks[name] = Desk(mailbox, settings)
-      }
+      if isSame { desk?.change(settings) } else { add(Desk(mailbox, settings, key: nextKey)) }
     } catch let error where error.kind == .notFound {
       close(name)  // not yet complete, or just removed; its directory tells when that changes
     } catch {
-      let isServed = desks[name]?.isServed == true
+      let isServed = desks[name]?.schedule.isOpen == true
       if !isServed { hasUnserved = true }
       office.warn(error.message + (isServed ? "; the old settings stay" : "; mailbox \(name) is not served"))
     }
@@ -92,7 +113,25 @@ extension Watcher {
   private func close(_ name: Name) {
     watches.remove(.arrived(name))
     guard let desk = desks[name] else { return }
+    for stream in desk.streams { stream.close() }
     // With handlers at work the desk stays, for the case that the mailbox is served again.
-    if desk.schedule.running > 0 { desk.isServed = false } else { desks[name] = nil }
+    desk.schedule.isOpen = false
+    closeIfOver(desk)
+  }
+
+  private func add(_ desk: Desk) {
+    let key = desk.key
+    nextKey += 1
+    desks[desk.name] = desk
+    desksByKey[key] = desk
+    changed.insert(key)
+    desk.onChange = { [unowned self] in changed.insert(key) }
+  }
+
+  func remove(_ desk: Desk) {
+    if desks[desk.name] === desk { desks[desk.name] = nil }
+    desksByKey[desk.key] = nil
+    changed.insert(desk.key)
+    desk.onChange = {}
   }
 }

@@ -3,26 +3,66 @@
 import Linux
 
 extension Watcher {
-  /// Ends a claim for which no handler runs.
-  func end(_ claim: Claim, _ verdict: Verdict, _ desk: Desk) throws(PostError) {
-    try end(Desk.Unsettled(claim: claim, verdict: verdict, settings: desk.settings, words: []), desk)
+  /// Ends a claim.
+  func end(
+    _ claim: Claim, _ errand: Desk.Errand, _ verdict: Verdict, _ desk: Desk, _ words: [UInt8] = [],
+    _ settings: Settings? = nil
+  ) throws(PostError) {
+    let settings = settings ?? desk.settings
+    try end(
+      Desk.Unsettled(claim: claim, errand: errand, verdict: verdict, settings: settings, words: words), desk)
+  }
+
+  /// Ends claims that were made together in the same way.
+  /// - Throws: the last trouble, after everything else was done; others are told.
+  func endAll(
+    _ claims: [Claim], _ errand: Desk.Errand, _ verdict: Verdict, _ desk: Desk, _ words: [UInt8] = []
+  ) throws(PostError) {
+    try forAll(claims) { (claim) throws(PostError) in try end(claim, errand, verdict, desk, words) }
+  }
+
+  /// Gives letters back, no attempt spent.
+  func release(_ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk) throws(PostError) {
+    try forAll(claims) { (claim) throws(PostError) in
+      defer { desk.giveUp(claim, of: errand, due: nil) }
+      try claim.release()
+      desk.mailbox.window.arrived()
+      tell("\(desk.name): letter \(claim.letter.id) given back")
+    }
+  }
+
+  private func forAll(_ claims: [Claim], _ work: (Claim) throws(PostError) -> Void) throws(PostError) {
+    var trouble: PostError?
+    for claim in claims {
+      do throws(PostError) { try work(claim) } catch {
+        if let trouble { office.warn(trouble.message) }
+        trouble = error
+      }
+    }
+    if let trouble { throw trouble }
   }
 
   /// Ends a claim. If that cannot be written down for now, the letter stays in our hands, and it is tried again.
   private func end(_ end: Desk.Unsettled, _ desk: Desk) throws(PostError) {
     do throws(PostError) {
       let due = try settle(end.claim, end.verdict, end.settings, desk, end.words)
-      desk.giveUp(end.claim.letter.id, due: due)
+      desk.giveUp(end.claim, of: end.errand, due: due)
     } catch {
       // A letter that somebody took away, or a disk that is broken, is not waited for.
       let mayPass = [.tryAgain, .noPermission, .cannotCreate].contains(error.kind)
-      if mayPass { desk.keep(end) } else { desk.giveUp(end.claim.letter.id, due: nil) }
+      if mayPass {
+        desk.keep(end)
+        burdened[desk.key] = desk
+      } else {
+        desk.giveUp(end.claim, of: end.errand, due: nil)
+      }
       throw error
     }
   }
 
   /// Writes down what could not be written down before.
   func settleRest(_ desk: Desk) {
+    burdened[desk.key] = nil
     for rest in desk.takeUnsettled() {
       do throws(PostError) { try end(rest, desk) } catch {
         let id = rest.claim.letter.id
@@ -34,29 +74,58 @@ extension Watcher {
   }
 
   /// A desk that is served no longer goes with its last letter.
-  private func closeIfOver(_ desk: Desk) {
-    if !desk.isServed, desk.schedule.running == 0, desks[desk.name] === desk { desks[desk.name] = nil }
+  func closeIfOver(_ desk: Desk) {
+    guard !desk.schedule.isOpen, desk.schedule.running == 0, desk.streams.isEmpty else { return }
+    remove(desk)
   }
 
   /// Ends a handler's work.
   func finish(_ job: Job) throws(PostError) {
     let (handler, desk) = (job.handler, job.desk)
-    let claim = handler.claim
     defer { closeIfOver(desk) }
     let over: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
     do throws(Errno) { over = try handler.finish() } catch {
-      desk.giveUp(claim.letter.id, due: nil)
+      for claim in handler.claims + job.rest { desk.giveUp(claim, of: job.errand, due: nil) }
       throw PostError(error, "cannot tell how a handler of mailbox \(desk.name) ended")
     }
     if !over.words.isEmpty { relay(desk.name, over.words) }
-    if let verdict = over.verdict {
-      try end(
-        Desk.Unsettled(claim: claim, verdict: verdict, settings: handler.settings, words: over.words), desk)
-    } else {
-      defer { desk.giveUp(claim.letter.id, due: nil) }
-      try claim.release()
-      tell("\(desk.name): letter \(claim.letter.id) given back")
+    guard let verdict = over.verdict else {
+      return try release(handler.claims + job.rest, job.errand, desk)
     }
+    if handler.claims.count > 1 { return try finishBatch(job, verdict, over.words) }
+    let claim = handler.claims[0]
+    let judged = desk.judge(verdict, on: claim, after: Clock.monotonic - handler.startedAt)
+    try end(claim, job.errand, judged, desk, over.words, handler.settings)
+    try goOn(with: job.rest, after: judged, job)
+  }
+
+  /// A batch is done as a whole; else its letters are tried one by one, for it may be one of them that
+  /// spoils it for all.
+  private func finishBatch(_ job: Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
+    let (desk, claims) = (job.desk, job.handler.claims)
+    switch verdict {
+    case .done:
+      desk.markWorking()
+      try endAll(claims, job.errand, verdict, desk)
+    case .broken: try endAll(claims, job.errand, verdict, desk, words)
+    case .retry(let reason), .failed(let reason):
+      office.warn(
+        "mailbox \(desk.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone")
+      try goOn(with: claims, after: .done, job)
+    }
+  }
+
+  /// Gives the next letter of a batch that failed to a handler of its own.
+  private func goOn(with rest: [Claim], after verdict: Verdict, _ job: Job) throws(PostError) {
+    guard let next = rest.first else { return }
+    var goesOn = stopping == nil && job.desk.schedule.isOpen && !job.desk.schedule.isPausedByHand
+    switch verdict {
+    case .broken: goesOn = false
+    case .retry: if job.desk.settings.order == .strict { goesOn = false }
+    case .done, .failed: break
+    }
+    guard goesOn else { return try release(rest, job.errand, job.desk) }
+    try start([next], job.errand, job.desk, rest: Array(rest.dropFirst()))
   }
 
   /// - Returns: when the letter is to be tried again, if it is.
@@ -65,17 +134,22 @@ extension Watcher {
   ) throws(PostError) -> Int64? {
     let id = claim.letter.id
     let settlement = try claim.settle(verdict, settings: settings, words: words)
+    unsynced[desk.key] = desk
     if case .broken(let reason) = verdict {
+      desk.mailbox.window.arrived()
       desk.markBroken(reason, now: Clock.monotonic)
       return nil
     }
-    desk.markWorking()
-    if !unsynced.contains(where: { $0 === desk }) { unsynced.append(desk) }
     let attempt = "attempt \(claim.attempt) of \(settings.tries)"
     switch settlement {
-    case .done: tell("\(desk.name): letter \(id) done")
-    case .failed: office.warn("mailbox \(desk.name): letter \(id) failed, \(attempt): \(verdict.reason)")
+    case .done:
+      counts.done += 1
+      tell("\(desk.name): letter \(id) done")
+    case .failed:
+      counts.failed += 1
+      office.warn("mailbox \(desk.name): letter \(id) failed, \(attempt): \(verdict.reason)")
     case .later(let time):
+      counts.retried += 1
       office.warn("mailbox \(desk.name): letter \(id) will be tried again, \(attempt): \(verdict.reason)")
       return desk.monotonic(time)
     case .released: break

@@ -10,6 +10,8 @@ enum Layout {
   static let settings: Path = "post.conf"
   /// Space that is given up on a full disk, so that letters can still be claimed and settled.
   static let ballast: Path = ".ballast"
+  /// Locked by the first watcher at work here.
+  static let watcher: Path = ".watcher"
 }
 
 /// The directories of one topic.
@@ -57,6 +59,8 @@ struct MailboxLayout: Sendable {
   /// What is made with a mailbox.
   var required: [Path] { Place.required.map { self[$0] } }
   var settings: Path { root / "mailbox.conf" }
+  /// Exists while somebody has paused the mailbox by hand; says who.
+  var paused: Path { root / "paused" }
   /// Says why the watcher has paused the mailbox: its handler cannot be run.
   var broken: Path { root / "handler-broken" }
 }
@@ -73,6 +77,8 @@ public enum Place: String, Sendable, CaseIterable {
   case later
   case done
   case failed
+  /// A file for each handler that has several letters in its hands. Made when first needed.
+  case holders
   /// Not what was sent: set aside, never handed to anybody. Made when first needed.
   case corrupt
   /// One text file for each troubled letter.

@@ -8,7 +8,7 @@ public final class Letter {
   public let headers: Headers
   /// Length of the body in bytes.
   public let bodyLength: Int64
-  package let file: File
+  package private(set) var file: File
   let bodyOffset: Int64
 
   /// The trouble with a file that should be a letter.
@@ -63,6 +63,9 @@ public final class Letter {
     }
     return (Headers(), 0, size)
   }
+
+  /// Closes the file. What was read of the letter stays; nothing more can be.
+  func close() { file = File(owning: -1) }
 
   /// Compares the body with the length and digest in the header.
   /// - Throws: corrupt, saying how it differs.

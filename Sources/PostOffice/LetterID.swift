@@ -26,6 +26,9 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
     return Int64(String(decoding: digits, as: UTF8.self))
   }
 
+  /// Whether it can be told in a line of text among other words: it is of printable ASCII, without blanks.
+  var isOneWord: Bool { path.bytes.allSatisfy { (0x21...0x7e).contains($0) } }
+
   /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
   /// died knows by it that the copy was made. Our own letters have a name that nobody else chooses.
   package init(copyOf letter: Status) {
@@ -108,11 +111,17 @@ package struct EntryName: Hashable, Sendable {
   /// own times belong to all mailboxes.
   package var doneAt: Int64?
 
-  package init(_ id: LetterID, attempt: Int? = nil, until: Int64? = nil, doneAt: Int64? = nil) {
+  /// `,H=9f3a5c1e02b7d640`: one of the letters of the holder whose file in `holders/` bears this name.
+  package var holder: HolderName?
+
+  package init(
+    _ id: LetterID, attempt: Int? = nil, until: Int64? = nil, doneAt: Int64? = nil, holder: HolderName? = nil
+  ) {
     self.id = id
     self.attempt = attempt
     self.until = until
     self.doneAt = doneAt
+    self.holder = holder
   }
 
   /// Reads a file name. A mail reader's flags (`:2,S`) are not part of the ID; a comma that does not
@@ -138,6 +147,9 @@ package struct EntryName: Hashable, Sendable {
       case UInt8(ascii: "D"):
         guard let moment = instant(value) else { break marks }
         doneAt = moment
+      case UInt8(ascii: "H"):
+        guard let name = HolderName(value) else { break marks }
+        holder = name
       default: break marks
       }
       rest = rest[..<comma]
@@ -148,6 +160,7 @@ package struct EntryName: Hashable, Sendable {
   package var path: Path {
     var text = ""
     if let attempt, attempt > 0 { text += ",A=\(attempt)" }
+    if let holder { text += ",H=\(holder)" }
     if let until { text += ",L=" + written(until) }
     if let doneAt { text += ",D=" + written(doneAt) }
     return text.isEmpty ? id.path : Path(id.path.bytes + Array(text.utf8))

@@ -49,8 +49,11 @@ extension Topic {
 
 extension Mailbox {
   /// Why the watcher has paused this mailbox; nil if it has not.
-  package var brokenHandler: String? {
-    guard let bytes = try? office.root.open(layout.broken, .read).readAll(limit: 4096) else { return nil }
+  package var brokenHandler: String? { firstLine(of: layout.broken) }
+
+  /// The first line of a small file; nil if there is none.
+  func firstLine(of path: Path) -> String? {
+    guard let bytes = try? office.root.open(path, .read).readAll(limit: 4096) else { return nil }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
   }
 

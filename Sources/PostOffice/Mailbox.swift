@@ -9,17 +9,22 @@ public final class Mailbox {
   let layout: MailboxLayout
   /// The byte of a letter that a holder from this mailbox locks: the mailbox directory's inode number.
   let beaconByte: UInt64
-  /// Names waiting to be claimed, the oldest last; refilled from `new/`.
-  var window: [Path] = []
+  /// Names waiting to be claimed; refilled from `new/`.
+  var window = Window()
+  /// Whether one letter may overtake another; nil: not read from the settings yet.
+  var order: Settings.Order?
+  /// Why the last claim got no letter although some may wait; nil: none waits.
+  var block: Block?
   /// Names in `new/` that could not be opened; they are left alone, for others to be read.
   var unreadable: Set<Path> = []
+  /// Whether lines of the log are kept back, to be written together with ``flushLog()``.
+  var keepsLog = false
+  /// Lines of the log that are not written yet, and their day.
+  var unlogged: (date: String, lines: [UInt8]) = ("", [])
   /// Where letters went that are not yet durable there.
   var unsynced: Set<Place> = []
   /// Where those letters came from: a power cut may show them there still.
   var left: Set<Place> = []
-
-  /// How many names are looked at in one go. Memory does not grow with the backlog.
-  static let windowSize = 256
 
   fileprivate init(_ name: Name, _ office: Office) throws(Errno) {
     self.name = name

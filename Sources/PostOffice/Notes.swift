@@ -33,11 +33,22 @@ extension Mailbox {
   /// Adds a line to today's log: time, event, ID, and what else is worth telling.
   func log(_ event: String, _ id: LetterID, _ detail: String) {
     let now = UTC(seconds: Clock.wall / 1_000_000_000)
-    let line = "\(now.timestamp) \(event) \(id)\(detail.isEmpty ? "" : " " + detail)\n"
-    do throws(Errno) {
-      try add(Array(line.utf8), to: layout[.log] / now.date)
-    } catch {}
+    let date = now.date
+    if date != unlogged.date || unlogged.lines.count > Mailbox.unloggedLimit { flushLog() }
+    unlogged.date = date
+    unlogged.lines += Array("\(now.timestamp) \(event) \(id)\(detail.isEmpty ? "" : " " + detail)\n".utf8)
+    if !keepsLog { flushLog() }
   }
+
+  /// Writes the lines of the log that were kept back.
+  func flushLog() {
+    if unlogged.lines.isEmpty { return }
+    do throws(Errno) { try add(unlogged.lines, to: layout[.log] / unlogged.date) } catch {}
+    unlogged.lines = []
+  }
+
+  /// So many bytes of the log are kept back at most.
+  private static let unloggedLimit = 64 << 10
 
   /// Adds to a file. One that was just made, and could not be written because the disk is full, goes again.
   private func add(_ text: [UInt8], to path: Path) throws(Errno) {

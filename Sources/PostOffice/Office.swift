@@ -16,7 +16,7 @@ public final class Office {
   /// What Min-Free says for topics, and when that was read (monotonic nanoseconds).
   var minFrees: [Name: (value: MinFree, readAt: Int64)] = [:]
   /// `user@host`, for the From of letters.
-  private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
+  package private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 
   /// Takes words for people about what went wrong without stopping the work: a mailbox that could
   /// not take a letter, a file that is no letter. One line each.

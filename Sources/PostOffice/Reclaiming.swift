@@ -40,8 +40,9 @@ extension Mailbox {
     return hands
   }
 
-  /// Whether the beacon shines. If we cannot see, it does.
+  /// Whether the beacon shines, or that of the holder. If we cannot see, it does.
   func holderLives(_ name: Path) -> Bool {
+    if let holder = EntryName(name).holder { return lives(holder) }
     do throws(Errno) {
       return try office.root.open(layout[.cur] / name, .read).isLocked(byte: beaconByte)
     } catch .noEntry {
@@ -66,7 +67,7 @@ extension Mailbox {
         var entry = EntryName(name)
         let attempt = entry.attempt ?? 1
         let how = entry.until == nil ? "its holder died" : "its lease ended"
-        entry.until = nil
+        (entry.until, entry.holder) = (nil, nil)
         do throws(Errno) {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
@@ -79,7 +80,7 @@ extension Mailbox {
             unsynced.insert(.new)
             taken[name] = .new
             log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
-            window = []
+            window.cameBack()
           }
           left.formUnion([.cur, .new])
         } catch .noEntry {}

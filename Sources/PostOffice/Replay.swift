@@ -28,7 +28,7 @@ extension Mailbox {
     do throws(PostError) { try topic.tidy() } catch let error where error.kind == .noPermission {} catch {
       office.warn(error.message)
     }
-    window = []  // what comes may be older than what it has in mind
+    window = Window()  // what comes may be older than what it has in mind
     // What waits already may be the work of a replay that died before it was durable.
     unsynced.insert(.new)
     left.formUnion([.done, .failed])

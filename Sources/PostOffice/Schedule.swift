@@ -3,8 +3,14 @@
 
 /// When what is to be done for one mailbox.
 struct Schedule {
-  /// How many handlers may run at once.
-  var parallel = 1
+  /// How much work may be under way at once: handlers, or letters in the hands of a streaming one.
+  var capacity = 1
+  /// False: what is under way goes on, but nothing is begun.
+  var isOpen = true
+  /// Somebody has paused it by hand: nothing is begun until somebody resumes it.
+  var isPausedByHand = false
+  /// Work is begun without another process: a streaming handler is there, and has room.
+  var needsNoHandler = false
   private(set) var running = 0
   /// Whether letters may be waiting in `new/`.
   private(set) var mayHaveLetters = true
@@ -14,16 +20,24 @@ struct Schedule {
   private(set) var lookAt: Int64?
   /// Letters wait in `later/`, or are in another's hands: there is more to come.
   private(set) var expectsMore = false
+  /// Others held letters, or leased them, when we looked last.
+  private var hasHeld = false
   private var lastLook: Int64?
   private var handRounds = 0
+  /// Order forbade to claim a letter, and nothing has happened since that could have changed it.
+  private var isBlocked = false
 
   /// Nothing is done for the mailbox until this time, because it or its handler was in trouble.
   private var pause: (reason: Reason, until: Int64)?
   private var pauses = 0
+  /// Letters that failed at once, and no other came to an end since the first of them.
+  private var suspects: Set<LetterID> = []
 
   private enum Reason {
-    /// The handler cannot be run.
+    /// The handler cannot be run, or fails with whatever it is given.
     case handler
+    /// A streaming handler has died; another will be started.
+    case restart
     /// The mailbox itself could not be read or written.
     case mailbox
   }
@@ -37,6 +51,10 @@ struct Schedule {
   static let longestRecheck: Int64 = 5_000_000_000
   /// With letters always waiting, `later/` and `cur/` are still looked at this often.
   static let lookInterval: Int64 = 5_000_000_000
+  /// A failure within this time was quick: a handler that has looked at its letter rarely fails so soon.
+  static let quick: Int64 = 1_000_000_000
+  /// So many different letters that fail quickly, one after another, and the handler is to blame.
+  static let suspicion = 32
 
   // MARK: What happened
 
@@ -47,8 +65,24 @@ struct Schedule {
     handRounds = 0
   }
 
-  /// `new/` is empty.
+  /// No letter can be claimed: `new/` is empty, or order forbids it.
   mutating func foundNothing() { mayHaveLetters = false }
+
+  /// Order forbids to claim a letter: one before it is in hands, or waits for its next attempt.
+  mutating func foundBlocked() {
+    mayHaveLetters = false
+    mustLook = true
+    isBlocked = true
+  }
+
+  /// Another process is claiming in strict order at this moment.
+  mutating func foundClaimer(now: Int64) {
+    mayHaveLetters = false
+    isBlocked = true
+    expectsMore = true
+    hasHeld = true
+    lookAt = min(lookAt ?? .max, now + Schedule.firstRecheck)
+  }
 
   /// `later/` and `cur/` have been looked at.
   /// - Parameters:
@@ -59,8 +93,11 @@ struct Schedule {
   mutating func looked(now: Int64, due: Int64?, leaseEnds: Int64?, held: Bool, putBack: Bool) {
     lastLook = now
     mustLook = false
-    mayHaveLetters = mayHaveLetters || putBack
-    expectsMore = due != nil || held
+    let wasHeld = hasHeld
+    hasHeld = held || leaseEnds != nil
+    let isFree = isBlocked && !hasHeld && (wasHeld || due == nil)
+    if isFree || putBack { (mayHaveLetters, isBlocked) = (true, false) }
+    expectsMore = due != nil || held || isBlocked
     lookAt = [due, leaseEnds].compactMap { $0 }.min()
     if held {
       let delay = min(Schedule.firstRecheck << Int64(min(handRounds, 10)), Schedule.longestRecheck)
@@ -89,6 +126,12 @@ struct Schedule {
     rest(.handler, now)
   }
 
+  /// A streaming handler has died. Another is started after a pause that grows each time.
+  mutating func handlerDied(now: Int64) {
+    mayHaveLetters = true
+    rest(.restart, now)
+  }
+
   /// The mailbox cannot be read or written. It is tried again after a pause that grows each time.
   mutating func isInTrouble(now: Int64) { rest(.mailbox, now) }
 
@@ -98,25 +141,41 @@ struct Schedule {
     pauses += 1
   }
 
-  /// The handler ran, or has been changed: whatever was broken is so no more.
+  /// A letter failed within its first second (``quick``).
+  /// - Returns: whether the handler is to blame, and not the letter.
+  mutating func failedAtOnce(_ id: LetterID) -> Bool {
+    if isHandlerBroken { return true }
+    suspects.insert(id)
+    return suspects.count >= Schedule.suspicion
+  }
+
+  /// The handler did its work, or has been changed: whatever was broken is so no more.
   mutating func works() {
     pause = nil
     pauses = 0
+    suspects = []
   }
 
   /// A round ended without trouble for the mailbox.
   mutating func wasServed(now: Int64) {
-    if let pause, pause.reason == .mailbox, pause.until <= now { works() }
+    if let pause, pause.reason == .mailbox, pause.until <= now {
+      self.pause = nil
+      pauses = 0
+    }
   }
 
   // MARK: What to do
 
-  var isKnownBroken: Bool { pause != nil }
+  /// Trouble that will not pass by itself, as far as one can see.
+  var isKnownBroken: Bool { pause.map { $0.reason != .restart } == true }
   var isHandlerBroken: Bool { pause?.reason == .handler }
   /// The end of the pause that it is in, or was in last.
   var pausedUntil: Int64? { pause?.until }
 
-  private func isPaused(_ now: Int64) -> Bool { pause.map { $0.until > now } == true }
+  private func isPaused(_ now: Int64) -> Bool { isAtRest || pause.map { $0.until > now } == true }
+
+  /// Nothing is begun, whatever the time.
+  private var isAtRest: Bool { !isOpen || isPausedByHand }
 
   /// Whether `later/` and `cur/` are to be looked at now.
   func mustLook(now: Int64) -> Bool {
@@ -128,15 +187,16 @@ struct Schedule {
   /// Whether a letter may be claimed now. What was in trouble is tried with one letter at a time.
   func mayStart(now: Int64) -> Bool { !isPaused(now) && couldStart }
 
-  private var couldStart: Bool { mayHaveLetters && running < parallel && (pause == nil || running == 0) }
+  private var couldStart: Bool { mayHaveLetters && running < capacity && (pause == nil || running == 0) }
 
   /// When something is to be done next, if nothing happens before.
   var wakeAt: Int64? {
+    if isAtRest { return nil }
     guard let pause else { return lookAt }
     if couldStart || mustLook { return pause.until }
     return lookAt.map { max($0, pause.until) }
   }
 
   /// Nothing runs, nothing waits, nothing is to come.
-  var isIdle: Bool { running == 0 && !mayHaveLetters && !mustLook && !expectsMore }
+  var isIdle: Bool { running == 0 && (isPausedByHand || !mayHaveLetters && !mustLook && !expectsMore) }
 }

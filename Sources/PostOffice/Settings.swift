@@ -7,6 +7,14 @@ import Linux
 public struct Settings: Hashable, Sendable {
   /// The command line for /bin/sh that handles a letter; nil: letters wait to be read.
   public var handler: String?
+  /// How the handler gets its letters.
+  public var handlerMode = HandlerMode.exec
+  /// The most letters given to one handler at once; nil: one, or as many as a streaming handler usually gets.
+  public var batch: Int?
+  /// Whether one letter may overtake another.
+  public var order = Order.any
+  /// The file mode creation mask of handlers, umask(2); nil: the watcher's own.
+  public var umask: UInt32?
   /// How often a letter is given to a handler before it fails for good.
   public var tries = 20
   /// How long a handler may take; nil: as long as it wants.
@@ -21,8 +29,40 @@ public struct Settings: Hashable, Sendable {
   public var keep: Duration? = .seconds(7 * 86_400)
   /// How much must be free on a topic's file system for it to take new letters.
   public var minFree = MinFree.off
+  /// The most handlers that a watcher runs at once, over all mailboxes.
+  public var maxHandlers = 256
 
   public init() {}
+
+  /// How a handler gets its letters.
+  public enum HandlerMode: String, Sendable, CaseIterable {
+    /// It is run for each letter, or with ``Settings/batch`` for so many.
+    case exec
+    /// It is started once, and told of letter after letter on its standard input.
+    case stream
+  }
+
+  /// Whether one letter may overtake another.
+  public enum Order: String, Sendable, CaseIterable {
+    /// The oldest first, but retries and handlers that run at the same time overtake.
+    case any
+    /// One at a time, and nothing overtakes a letter that is in hands or waits for its next attempt.
+    case strict
+  }
+
+  /// The letters that a streaming handler has in its hands, if the settings do not say.
+  static let streamBatch = 64
+
+  /// The most letters that one handler may have in its hands.
+  var lettersAtOnce: Int { batch ?? (handlerMode == .stream ? Settings.streamBatch : 1) }
+
+  /// A delay, spread by up to a quarter, so that letters which failed together do not all come back together.
+  /// It is never longer than the longest.
+  func spread(_ delay: Duration) -> Duration {
+    let length = delay.nanoseconds
+    return .nanoseconds(
+      min(length / 4 * 3 + Host.random(below: length / 2 + 1), retry.upperBound.nanoseconds))
+  }
 
   /// The delay after this attempt, the first being 1.
   public func delay(afterAttempt attempt: Int) -> Duration {
@@ -71,6 +111,31 @@ package struct Setting: Sendable {
     Setting(name: "Parallel", scopes: [.office, .mailbox], expects: "a whole number from 1 to 256") {
       guard let number = Int($0), (1...256).contains(number) else { return nil }
       $1.parallel = number
+      return true
+    },
+    Setting(name: "Handler-Mode", scopes: [.office, .mailbox], expects: "exec or stream") {
+      guard let mode = Settings.HandlerMode(rawValue: $0) else { return nil }
+      $1.handlerMode = mode
+      return true
+    },
+    Setting(name: "Batch", scopes: [.office, .mailbox], expects: "a whole number from 1 to 1000") {
+      guard let number = Int($0), (1...1000).contains(number) else { return nil }
+      $1.batch = number
+      return true
+    },
+    Setting(name: "Order", scopes: [.office, .mailbox], expects: "any or strict") {
+      guard let order = Settings.Order(rawValue: $0) else { return nil }
+      $1.order = order
+      return true
+    },
+    Setting(name: "Umask", scopes: [.office, .mailbox], expects: "an octal number such as 027") {
+      guard let mask = UInt32($0, radix: 8), mask <= 0o777 else { return nil }
+      $1.umask = mask
+      return true
+    },
+    Setting(name: "Max-Handlers", scopes: [.office], expects: "a whole number from 1 to 256") {
+      guard let number = Int($0), (1...256).contains(number) else { return nil }
+      $1.maxHandlers = number
       return true
     },
     Setting(name: "Keep-Done", scopes: [.office, .mailbox], expects: "a duration such as 7d, or forever") {
@@ -186,6 +251,13 @@ extension Office {
     var settings = Settings()
     try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
     try settingsFile(MailboxLayout(mailbox).settings)?.apply(to: &settings, scope: .mailbox)
+    return settings
+  }
+
+  /// The settings of the office itself: its own, else the defaults.
+  func settings() throws(PostError) -> Settings {
+    var settings = Settings()
+    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
     return settings
   }
 

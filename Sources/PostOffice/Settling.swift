@@ -64,7 +64,7 @@ extension Claim {
       return .released
     case .retry(let reason) where !isLast:
       let delay = settings.delay(afterAttempt: attempt)
-      let due = Clock.wall / 1_000_000 + delay.milliseconds
+      let due = Clock.wall / 1_000_000 + settings.spread(delay).milliseconds
       note("attempt \(attempt) of \(settings.tries): \(reason); tried again in \(delay.postText)", words)
       try end(in: .later, EntryName(letter.id, attempt: attempt, until: due))
       mailbox.log("retry", letter.id, "attempt=\(attempt) \(reason)")
@@ -98,6 +98,7 @@ extension Mailbox {
   /// Makes the settlements so far durable in the places they went to. Until then a power cut may give
   /// letters back that were done.
   package func syncSettled() throws(PostError) {
+    flushLog()
     // Where they came from, too: btrfs, cut off, shows a renamed letter under both names if only the new one's
     // directory was synced. Those last, as far as that goes: then a rename that a file system tears leaves both names.
     let places =

@@ -26,8 +26,15 @@ struct WatchList: ~Copyable {
   private let spool: Path
   private var targets: [Int32: Target] = [:]
   private var watches: [Target: Int32] = [:]
-  /// Something cannot be watched, because the user's watches are used up: it must be scanned.
-  private(set) var isBlind = false
+  /// Hints that were heard before anybody asked.
+  private var early: [Hint] = []
+  /// What cannot be watched, because the user's watches are used up: it must be scanned.
+  private var unwatched: Set<Target> = []
+  /// The kernel does not tell of everything that happens here.
+  var isDeaf = false
+  /// Everything must be scanned.
+  var isBlind: Bool { isDeaf || !unwatched.isEmpty }
+  var hasUnwatched: Bool { !unwatched.isEmpty }
 
   init(_ spool: Path) throws(PostError) {
     self.spool = spool
@@ -57,17 +64,29 @@ struct WatchList: ~Copyable {
       if let old = watches[target], old != watch { targets[old] = nil }
       targets[watch] = target
       watches[target] = watch
-    } catch .noSpace {
-      isBlind = true  // fs.inotify.max_user_watches
-    } catch .noMemory {
-      isBlind = true
-    } catch {}  // not there, or not for us to see
+      unwatched.remove(target)
+    } catch let error where error == .noSpace || error == .noMemory {
+      unwatched.insert(target)  // fs.inotify.max_user_watches
+    } catch { unwatched.remove(target) }  // not there, or not for us to see
   }
 
   mutating func remove(_ target: Target) {
+    unwatched.remove(target)
     guard let watch = watches.removeValue(forKey: target) else { return }
     targets[watch] = nil
     inotify.unwatch(watch)
+  }
+
+  /// Whether the kernel tells that a file at the top of the spool was closed. Other hints that came meanwhile
+  /// are kept.
+  /// - Returns: nil if that cannot be tested.
+  mutating func hears(_ file: borrowing File) -> Bool? {
+    guard watches[.office] != nil,
+      (try? File(Path("/proc/self/fd/\(file.descriptor)"), .write)) != nil,
+      let heard = try? hints()
+    else { return nil }
+    early += heard
+    return heard.contains { if case .office = $0.target { $0.name == Layout.watcher } else { false } }
   }
 
   struct Hint {
@@ -77,7 +96,8 @@ struct WatchList: ~Copyable {
 
   /// What has happened; nil: the kernel lost count, and everything must be looked at.
   mutating func hints() throws(PostError) -> [Hint]? {
-    var hints = [Hint]()
+    var hints = early
+    early = []
     let events = try attempt("cannot read the watches") { () throws(Errno) in try inotify.events() }
     for event in events {
       if event.overflowed { return nil }

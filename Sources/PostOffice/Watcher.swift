@@ -1,7 +1,7 @@
-// The watcher: hands letters to handlers until told to stop. One thread, one poll. In each round it
-// looks where something may have happened, starts what may be started, and waits for the first of:
-// a hint from the kernel, a handler's end, a signal, a deadline. With nothing to do it sleeps until
-// one of the first three, however long that takes.
+// The watcher: hands letters to handlers until told to stop. One thread, one poll. In each round it does
+// what is due, gives mailboxes their turns as the rota says, and waits for the first of: a hint from the
+// kernel, a handler's word or end, a signal, a deadline. With nothing to do it sleeps until one of the
+// first three, or until it looks whether the kernel has missed something.
 
 import Linux
 
@@ -19,36 +19,63 @@ public final class Watcher {
   public var tell: (String) -> Void = { _ in }
   /// Takes what handlers wrote on standard error, with the mailbox it belongs to.
   public var relay: (Name, [UInt8]) -> Void = { _, _ in }
+  /// Called in every round, and at least this often (nanoseconds), for a manager that wants signs of life.
+  package var beat: (interval: Int64?, call: (Watcher) -> Void) = (nil, { _ in })
 
   var watches: WatchList
   var desks: [Name: Desk] = [:]
+  var desksByKey: [Rota.Key: Desk] = [:]
   var topics: [Name: TopicDesk] = [:]
-  private var jobs: [Job] = []
-  var unsynced: [Desk] = []
+  var rota = Rota(limit: Settings().maxHandlers)
+  /// Desks whose schedule has changed since the last turn.
+  var changed: Set<Rota.Key> = []
+  var jobs: [Job] = []
+  /// Streaming handlers at work, and the desks that they work for.
+  var streams: [(handler: StreamHandler, desk: Desk)] = []
+  var unsynced: [Rota.Key: Desk] = [:]
+  /// Desks with letters whose end could not be written down.
+  var burdened: [Rota.Key: Desk] = [:]
+  /// How many letters ended, and how, since the start.
+  package internal(set) var counts = Counts()
   private var lastSync: Int64 = 0
-  private var lastScan: Int64 = 0
+  private var lastBeat: Int64 = 0
+  var lastScan = Clock.monotonic
   private var nextSweep: Int64?
-  private var stopping: Int64?
+  private(set) var stopping: Int64?
   /// Mailboxes that are not served, because of their settings.
   var hasUnserved = false
+  var hasToldBlindness = false
+  var nextKey: Rota.Key = 1
+  /// Locked while we are at work, if nobody else has locked it.
+  var presence: File?
 
   /// A handler at work, and the desk that it works for, even if that is served no longer.
   struct Job {
     let handler: Handler
     let desk: Desk
+    let errand: Desk.Errand
+    /// Of a batch that failed: the letters that are still to be tried one by one.
+    var rest: [Claim] = []
   }
 
-  /// The most handlers at once, over all mailboxes. The second half of them is for mailboxes that
-  /// have none at work.
-  static let handlerLimit = 256
-  /// The most letters that one mailbox gets in one round.
-  static let burst = 16
+  package struct Counts: Hashable, Sendable {
+    package var done = 0
+    package var retried = 0
+    package var failed = 0
+  }
+
+  /// The most turns in one round, before signals and ends are looked at again.
+  static let turnLimit = 32
+  /// The most letters that a streaming handler gets in one turn.
+  static let streamBurst = 32
   /// Old letters are removed this often. Nanoseconds, as everything here.
   static let sweepInterval: Int64 = 3_600_000_000_000
   /// Settled letters are durable after this time at the latest.
   static let syncInterval: Int64 = 1_000_000_000
   /// Where the kernel cannot watch, everything is looked at this often.
   static let scanInterval: Int64 = 2_000_000_000
+  /// Where it does watch, too, but more rarely: a missed event strands no letter for longer.
+  static let safetyInterval: Int64 = 60_000_000_000
   /// Told to stop, the watcher lets handlers work on for so long before it ends them.
   static let stopGrace: Int64 = 10_000_000_000
   /// A sender gets so long to sort its letter before anybody asks whether it is dead.
@@ -87,6 +114,7 @@ public final class Watcher {
   public func stop() {
     let now = Clock.monotonic
     stopping = stopping.map { min($0, now) } ?? now + Watcher.stopGrace
+    for (stream, _) in streams { stream.close() }
   }
 
   /// Serves the mailboxes until stopped or, `untilEmpty`, until nothing is left.
@@ -97,16 +125,31 @@ public final class Watcher {
   /// - Parameter signals: readable when the caller should look for signals; then `onSignal` is called.
   package func run(signals: Int32, onSignal: () -> Void) throws(PostError) {
     discover()
+    testHearing()
     while true {
       let now = Clock.monotonic
       let hasMore = stopping == nil && work(now)
-      if let deadline = stopping, deadline <= now { for job in jobs { job.handler.stop(now: now) } }
+      if let deadline = stopping, deadline <= now {
+        for job in jobs { job.handler.stop(now: now) }
+        for (stream, _) in streams { stream.stop(now: now) }
+      }
       if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { sync() }
-      if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) { break }
+      beat.call(self)
+      lastBeat = now
+      if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) {
+        for (stream, _) in streams { stream.close() }
+        if streams.isEmpty { break }
+      }
+      for key in unsynced.keys { unsynced[key]?.mailbox.flushLog() }
       try wait(signals, onSignal, hasMore ? now : wakeAt())
     }
-    for desk in desks.values { settleRest(desk) }
+    for desk in burdened.values { settleRest(desk) }
     sync()
+    try complain()
+  }
+
+  /// Says what kept letters waiting although nothing is left to do.
+  private func complain() throws(PostError) {
     guard untilEmpty, stopping == nil else { return }
     let waiting = desks.values.filter { $0.schedule.isKnownBroken }.min { $0.name < $1.name }
     if let waiting {
@@ -128,63 +171,33 @@ public final class Watcher {
     }
     if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
-    var hasMore = false
-    for desk in desks.values {
-      if (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
-      guard desk.isServed else { continue }
+    for desk in burdened.values where (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
+    for _ in 0..<Watcher.turnLimit {
+      guard stopping == nil, let turn = nextTurn() else { return false }
+      take(turn)
+    }
+    return true
+  }
+
+  private func nextTurn() -> Rota.Turn? {
+    for key in changed { rota[key] = desksByKey[key]?.schedule }
+    changed = []
+    rota.handlers = jobs.count + streams.count
+    return rota.next(now: Clock.monotonic)
+  }
+
+  private func take(_ turn: Rota.Turn) {
+    switch turn {
+    case .look(let key), .serve(let key):
+      guard let desk = desksByKey[key] else { return }
       do throws(PostError) {
-        if try serve(desk) { hasMore = true }
+        if case .look = turn { try desk.look(Clock.monotonic) } else { try serve(desk) }
+        desk.schedule.wasServed(now: Clock.monotonic)
       } catch {
         // One mailbox in trouble must not hold up the others.
         office.warn("mailbox \(desk.name): \(error.message)")
         desk.isInTrouble(error)
       }
-    }
-    return hasMore
-  }
-
-  private func serve(_ desk: Desk) throws(PostError) -> Bool {
-    var started = 0
-    while stopping == nil {
-      let now = Clock.monotonic
-      if desk.schedule.mustLook(now: now) { try desk.look(now) }
-      guard desk.schedule.mayStart(now: now), hasRoom(for: desk) else { break }
-      if started == Watcher.burst { return true }
-      do throws(PostError) {
-        if let claim = try desk.mailbox.claim() {
-          started += 1
-          try start(claim, desk)
-        } else {
-          desk.schedule.foundNothing()
-        }
-      } catch let error where error.kind == .badData {
-        office.warn(error.message)
-        desk.schedule.foundNothing()  // set aside; nothing good is left
-      }
-    }
-    desk.schedule.wasServed(now: Clock.monotonic)
-    return false
-  }
-
-  private func hasRoom(for desk: Desk) -> Bool {
-    jobs.count < Watcher.handlerLimit / 2 || (jobs.count < Watcher.handlerLimit && desk.schedule.running == 0)
-  }
-
-  private func start(_ claim: Claim, _ desk: Desk) throws(PostError) {
-    desk.take(claim.letter.id)
-    if let closure { return try end(claim, closure(claim), desk) }
-    do throws(Errno) {
-      let folder = office.path / desk.mailbox.layout.root
-      let command = HandlerCommand.shell(desk.settings.handler ?? "")
-      let handler = try Handler(command, on: claim, desk.settings, folder: folder, isUnattended: true)
-      jobs.append(Job(handler: handler, desk: desk))
-    } catch let error where PostError.Kind(of: error) == .tryAgain {
-      // The system is short of something; the handler is not to blame.
-      desk.giveUp(claim.letter.id, due: nil)
-      try claim.release()
-      throw PostError(error, "cannot start the handler")
-    } catch {
-      try end(claim, .broken("cannot be started: \(error)"), desk)
     }
   }
 
@@ -192,33 +205,44 @@ public final class Watcher {
 
   private func wakeAt() -> Int64? {
     let now = Clock.monotonic
-    var times = jobs.compactMap(\.handler.deadline)
-    if !jobs.isEmpty { times.append(now + Handler.trimInterval) }
+    var times = jobs.compactMap(\.handler.deadline) + streams.compactMap(\.handler.deadline)
+    if !jobs.isEmpty || streams.contains(where: \.handler.hasLetters) {
+      times.append(now + Words.trimInterval)
+    }
     if !unsynced.isEmpty { times.append(lastSync + Watcher.syncInterval) }
+    if let interval = beat.interval { times.append(lastBeat + interval) }
     if let stopping {
       if stopping > now { times.append(stopping) }
     } else {
-      times += desks.values.filter(\.isServed).compactMap(\.schedule.wakeAt)
-      times += desks.values.filter { !$0.unsettled.isEmpty }.map { $0.schedule.pausedUntil ?? now }
+      if let wakeAt = rota.wakeAt { times.append(wakeAt) }
+      times += burdened.values.map { $0.schedule.pausedUntil ?? now }
       times += topics.values.compactMap(\.checkAt)
       if let nextSweep { times.append(nextSweep) }
-      if watches.isBlind { times.append(max(now, lastScan + Watcher.scanInterval)) }
+      if !untilEmpty || watches.isBlind { times.append(max(now, nextScan)) }
     }
     return times.min().map { $0 <= now ? now + Watcher.spinGuard : $0 }
   }
 
+  /// When everything is to be looked at, whether or not something was heard of it.
+  private var nextScan: Int64 {
+    lastScan + (watches.isBlind ? Watcher.scanInterval : Watcher.safetyInterval)
+  }
+
   private func wait(_ signals: Int32, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
-    let (ready, ended) = Handler.wait(
-      [signals, watches.descriptor], for: jobs.map(\.handler),
+    let ready = Ready(
+      [signals, watches.descriptor], jobs.map(\.handler), streams.map(\.handler),
       atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
-    if ready[0] { onSignal() }
-    if ready[1] { try takeHints() }
+    if ready.others[0] { onSignal() }
+    if ready.others[1] { try takeHints() }
     let now = Clock.monotonic
-    if watches.isBlind, now - lastScan >= Watcher.scanInterval {
+    if nextScan <= now {
       lastScan = now
-      hintAll()
+      scan()
     }
-    let atWork = zip(jobs, ended)
+    for (index, stream) in streams.enumerated() {
+      listen(to: stream.handler, stream.desk, ready.streams[index])
+    }
+    let atWork = zip(jobs, ready.ended)
     jobs = atWork.filter { !$0.1 }.map(\.0)
     for (job, hasEnded) in atWork where hasEnded {
       do throws(PostError) { try finish(job) } catch {
@@ -229,17 +253,19 @@ public final class Watcher {
       }
     }
     for job in jobs { job.handler.tend(now: now) }
+    for (stream, _) in streams { stream.tend(now: now) }
   }
 
   private var isIdle: Bool {
-    desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.isServed }
+    desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.schedule.isOpen }
       && topics.values.allSatisfy { $0.checkAt == nil || $0.isInTrouble }
   }
 
   private func sync() {
     lastSync = Clock.monotonic
-    let desks = unsynced
-    unsynced = []
+    let desks = unsynced.values
+    unsynced = [:]
+    for desk in desks { desk.mailbox.flushLog() }
     if desks.count > Delivery.directorySyncs, (try? office.root.syncFileSystem()) != nil {
       for desk in desks { desk.mailbox.wasSynced() }
     }

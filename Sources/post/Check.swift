@@ -54,7 +54,7 @@ enum Check: Verb {
       // What cannot be printed is still repaired.
       guard !call.isQuiet, failure == nil else { return }
       do throws(PostError) {
-        try print(asJSON ? try jsonLine(Line(finding)) : finding.line + "\n")
+        try print(asJSON ? json(Line(finding)) : finding.line + "\n")
       } catch { failure = error }
     }
     if let failure { throw failure }

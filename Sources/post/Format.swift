@@ -21,7 +21,7 @@ enum Format: String {
 
   /// Prints a letter to standard output.
   func print(_ letter: Letter, _ attempt: Int) throws(PostError) {
-    if self == .json { return try post.print(try json(letter, attempt)) }
+    if self == .json { return try post.print(try content(letter, attempt)) }
     var failure: PostError?
     do throws(Errno) {
       try letter.forEachPiece(wholeLetter: self == .letter) { (bytes) throws(Errno) in
@@ -51,22 +51,14 @@ enum Format: String {
     }
   }
 
-  private func json(_ letter: Letter, _ attempt: Int) throws(PostError) -> String {
+  private func content(_ letter: Letter, _ attempt: Int) throws(PostError) -> String {
     let bytes = try letter.body()
     let text = String(validating: bytes, as: UTF8.self)
-    return try jsonLine(
+    return PostOffice.json(
       Content(
         id: letter.id.description, topic: letter.topic, date: letter.date, from: letter.from,
         subject: letter.subject, type: letter.contentType, attempt: attempt,
         headers: letter.headers.fields.map { [$0.name, $0.value] },
         body: text, bodyBase64: text == nil ? Data(bytes).base64EncodedString() : nil))
   }
-}
-
-/// A value as one line of JSON.
-func jsonLine(_ value: some Encodable) throws(PostError) -> String {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  guard let data = try? encoder.encode(value) else { throw PostError(.bug, "cannot write JSON") }
-  return String(decoding: data, as: UTF8.self) + "\n"
 }

@@ -71,7 +71,7 @@ enum List: Verb {
       entries.append(Entry(kind: "mailbox", name: name.description, with: with))
     }
     if call.has("json") {
-      for entry in entries { try print(try jsonLine(entry)) }
+      for entry in entries { try print(json(entry)) }
       return 0
     }
     var table = Table(["KIND", "NAME", "SUBSCRIBERS|TOPICS"])
@@ -86,7 +86,7 @@ enum List: Verb {
     let line = Letter(
       place: place, id: entry.id.description, sent: entry.id.sentText ?? "-", attempt: entry.attempt ?? 0,
       from: letter?.from ?? "-", subject: letter?.subject ?? "")
-    if call.has("json") { return try print(try jsonLine(line)) }
+    if call.has("json") { return try print(json(line)) }
     let padded = place + String(repeating: " ", count: max(0, 7 - place.count))
     let subject = line.subject.isEmpty ? "" : "  " + shown(line.subject)
     try print("\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(shown(line.from))\(subject)\n")

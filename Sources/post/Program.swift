@@ -11,7 +11,8 @@ enum Program {
   /// All verbs, in the order of the help text.
   static let verbs: [any Verb.Type] = [
     Send.self, Subscribe.self, Unsubscribe.self, Read.self, Done.self, Fail.self, Release.self,
-    Watch.self, List.self, Show.self, Status.self, Retry.self, Replay.self, Sweep.self, Check.self,
+    Watch.self, Pause.self, Resume.self, List.self, Show.self, Status.self, Retry.self, Replay.self,
+    Sweep.self, Check.self,
   ]
 
   /// The grammar of the whole program.

@@ -14,13 +14,17 @@ enum Read: Verb {
       none is waiting. With a COMMAND, gives it the body on standard input instead,
       and its exit code decides: 0 done; 65 or 100 failed; 126 or 127 the command
       cannot run, the letter waits; anything else tried again later. post read then
-      exits as the command did, or with 75 if one of several letters is not done.
+      exits as the command did, or with 75 if one of several letters is not done. If it
+      fails on a batch, it gets each letter of it alone.
       """,
     flags: [
       Flag("count", short: "n", value: .required("N"), help: "read up to N letters"),
       Flag("all", short: "a", help: "read all that are waiting"),
       Flag("wait", short: "w", value: .optional("D"), help: "if none is waiting, wait for one, D at most"),
       Flag("follow", short: "f", help: "read all, then go on reading what arrives"),
+      Flag(
+        "batch", value: .required("N"),
+        help: "give a COMMAND up to N letters at once: their files, whole letters, as arguments"),
       Flag("peek", help: "only look: the letters stay where they are"),
       Flag(
         "format", value: .required("body|letter|json"),
@@ -43,6 +47,11 @@ enum Read: Verb {
     let lease = try call.duration("lease")
     let trailing = call.invocation.trailing
     let limit = try limit(call)
+    let batch = try call.count("batch")
+    if let batch, trailing == nil || batch > 1000 {
+      throw PostError(
+        .usage, "post read: --batch N is for a COMMAND, and gives it 1000 letters at most; add -- COMMAND")
+    }
     let patience = call.has("wait") ? Patience.upTo(try call.duration("wait")) : .none
     try exclude(call, ["peek", "lease"], trailing != nil)
     try exclude(call, ["follow", "peek"], false)
@@ -54,12 +63,14 @@ enum Read: Verb {
     if call.has("peek") { return try peek(mailbox, limit, format) }
     let follows = call.has("follow")
     let round = Round(
-      mailbox: mailbox, limit: limit, patience: follows ? .upTo(nil) : patience, follows: follows)
+      mailbox: mailbox, limit: limit, patience: follows ? .upTo(nil) : patience, follows: follows,
+      batch: batch ?? 1)
     let settings = try mailbox.settings()
     if let words = trailing {
       return try round.handle(with: words.map { Path($0) }, settings, isSingle: limit == 1)
     }
-    return try round.run(lease: lease) { (claim) throws(PostError) in
+    return try round.run(lease: lease) { (claims) throws(PostError) in
+      let claim = claims[0]
       do throws(PostError) {
         if lease != nil {
           try print("\(claim.letter.id)\n")

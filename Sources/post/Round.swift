@@ -17,15 +17,17 @@ struct Round {
   let patience: Patience
   /// Goes on waiting after the first letter.
   let follows: Bool
+  /// The most letters to take at once.
+  var batch = 1
 
   /// Letters are done durably in groups of so many: a power cut may give that many back.
   private static let syncGroup = 64
 
-  /// Claims letters and gives each to `take`, which settles it and says whether to go on.
+  /// Claims letters and gives each, or a batch of them, to `take`, which settles it and says whether to go on.
   /// - Returns: 0 if there was one, else 1.
   /// - Throws: if none could be read, what was wrong with those that waited.
   func run(
-    lease: Duration? = nil, signals: Int32 = -1, _ take: (Claim) throws(PostError) -> Bool
+    lease: Duration? = nil, signals: Int32 = -1, _ take: ([Claim]) throws(PostError) -> Bool
   ) throws(PostError) -> Int32 {
     var arrivals: Arrivals?
     var deadline: Int64?
@@ -33,17 +35,21 @@ struct Round {
       arrivals = try Arrivals(mailbox)
       deadline = time.map { Clock.monotonic + $0.nanoseconds }
     }
-    var count = 0
+    var (count, unsynced) = (0, 0)
     var trouble: PostError?
     defer { syncIfDone(count, lease) }
     try mailbox.refresh()
     while count < limit {
-      var claim: Claim?
-      do throws(PostError) { claim = try mailbox.claim(lease: lease) } catch { trouble = error }
-      if let claim {
-        count += 1
-        guard try take(claim) else { break }
-        if count % Round.syncGroup == 0 { syncIfDone(count, lease) }
+      var claims = [Claim]()
+      do throws(PostError) { claims = try claim(upTo: limit - count, lease) } catch { trouble = error }
+      if !claims.isEmpty {
+        count += claims.count
+        unsynced += claims.count
+        guard try take(claims) else { break }
+        if unsynced >= Round.syncGroup {
+          syncIfDone(count, lease)
+          unsynced = 0
+        }
       } else {
         guard follows || count == 0, let arrivals else { break }
         if let error = trouble.take() { mailbox.office.warn(error.message) }
@@ -57,6 +63,11 @@ struct Round {
     return 0
   }
 
+  private func claim(upTo limit: Int, _ lease: Duration?) throws(PostError) -> [Claim] {
+    if batch > 1 { return try mailbox.claimBatch(upTo: min(batch, limit)) }
+    return try mailbox.claim(lease: lease).map { [$0] } ?? []
+  }
+
   private func syncIfDone(_ count: Int, _ lease: Duration?) {
     guard lease == nil, count > 0 else { return }
     mailbox.syncOrWarn()
@@ -68,24 +79,26 @@ struct Round {
   func handle(with words: [Path], _ settings: Settings, isSingle: Bool) throws(PostError) -> Int32 {
     let signals = try SignalFile.stopping()
     var code: Int32 = 0
-    let result = try run(signals: signals.file.descriptor) { (claim) throws(PostError) in
-      let (exit, goesOn) = try give(claim, to: words, settings, signals)
+    let result = try run(signals: signals.file.descriptor) { (claims) throws(PostError) in
+      let (exit, goesOn) = try give(claims, to: words, settings, signals)
       if exit != 0 { code = isSingle ? exit : PostError.Kind.tryAgain.rawValue }
       return goesOn
     }
     return result == 0 ? code : result
   }
 
-  /// Runs the command on one letter and settles it.
+  /// Runs the command on a letter, or on a batch, and settles it. The letters of a batch that fails are tried
+  /// one by one.
   private func give(
-    _ claim: Claim, to words: [Path], _ settings: Settings, _ signals: borrowing SignalFile
+    _ claims: [Claim], to words: [Path], _ settings: Settings, _ signals: borrowing SignalFile
   ) throws(PostError) -> (exit: Int32, goesOn: Bool) {
     let handler: Handler
     do throws(Errno) {
-      handler = try Handler(.words(words), on: claim, settings, folder: nil, isUnattended: false)
+      handler = try Handler(.words(words), on: claims, settings, folder: nil, isUnattended: false)
     } catch {
-      try claim.release()
-      Program.complain(PostError(error, "cannot run \(words.first ?? ""); letter \(claim.letter.id) waits"))
+      try release(claims)
+      let what = claims.count == 1 ? "letter \(claims[0].letter.id) waits" : "\(claims.count) letters wait"
+      Program.complain(PostError(error, "cannot run \(words.first ?? ""); \(what)"))
       return (exitOfShell(error), false)
     }
     let wasStopped = waitForEnd(of: handler, signals)
@@ -99,12 +112,40 @@ struct Round {
       case .signal(let number): 128 + number  // as a shell says it
       }
     guard let verdict = end.verdict else {
-      try claim.release()
+      try release(claims)
       return (exit, false)
     }
-    try claim.settle(verdict, settings: settings)
+    switch verdict {
+    case .retry, .failed:
+      if claims.count > 1 { return try giveEach(claims, to: words, settings, signals, wasStopped) }
+    case .done, .broken: break
+    }
+    for claim in claims { try claim.settle(verdict, settings: settings) }
     if case .broken = verdict { return (exit, false) }
     return (exit, !wasStopped)
+  }
+
+  /// Runs the command on each letter of a batch that failed.
+  private func giveEach(
+    _ claims: [Claim], to words: [Path], _ settings: Settings, _ signals: borrowing SignalFile,
+    _ wasStopped: Bool
+  ) throws(PostError) -> (exit: Int32, goesOn: Bool) {
+    var rest = claims[...]
+    var (exit, goesOn): (Int32, Bool) = (0, !wasStopped)
+    while goesOn, let next = rest.popFirst() {
+      let one = try give([next], to: words, settings, signals)
+      if one.exit != 0 {
+        exit = one.exit
+        // What waits for its next attempt holds up what comes after it.
+        goesOn = one.goesOn && settings.order != .strict
+      }
+    }
+    try release(Array(rest))
+    return (exit, goesOn)
+  }
+
+  private func release(_ claims: [Claim]) throws(PostError) {
+    for claim in claims { try claim.release() }
   }
 
   /// Waits; a signal to us ends the command, and after it the round.
@@ -113,8 +154,9 @@ struct Round {
     var wasStopped = false
     while true {
       let now = Clock.monotonic
-      let (_, ended) = Handler.wait(
-        [signals.file.descriptor], for: [handler], atMost: handler.deadline.map { $0 - now })
+      let ended = Ready(
+        [signals.file.descriptor], [handler], atMost: handler.deadline.map { $0 - now }
+      ).ended
       // Signals first: Ctrl-C goes to the command as well, and it may have ended for that reason.
       while (try? signals.next()) != nil { wasStopped = true }
       if wasStopped { handler.stop(now: Clock.monotonic) }

@@ -57,9 +57,9 @@ enum Status: Verb {
     for name in try office.mailboxNames() { mailboxes.append(try line(try office.mailbox(name))) }
     let disk = try disk(office)
     if call.has("json") {
-      for topic in topics { try print(try jsonLine(topic)) }
-      for mailbox in mailboxes { try print(try jsonLine(mailbox)) }
-      try print(try jsonLine(disk))
+      for topic in topics { try print(json(topic)) }
+      for mailbox in mailboxes { try print(json(mailbox)) }
+      try print(json(disk))
     } else {
       try print(text(disk, topics, mailboxes))
     }
@@ -92,6 +92,7 @@ enum Status: Verb {
     var handler: String?
     do throws(PostError) { handler = try mailbox.settings().handler } catch { trouble.append(error.message) }
     if let words = mailbox.brokenHandler { trouble.append(words) }
+    if let words = mailbox.pausedBy { trouble.append("\(words); post resume \(mailbox.name)") }
     let (failed, corrupt) = (try mailbox.count(.failed), try mailbox.count(.corrupt))
     if failed > 0 {
       trouble.append("\(failed) failed; see post list \(mailbox.name), and post retry \(mailbox.name) ALL")

@@ -27,7 +27,15 @@ enum Subscribe: Verb {
       Flag("timeout", value: .required("D"), help: "how long a handler may take (1h), or none"),
       Flag(
         "retry", value: .required("D..D"), help: "first and longest delay before another attempt (1s..10m)"),
-      Flag("parallel", value: .required("N"), help: "letters handled at once (1)"),
+      Flag("parallel", value: .required("N"), help: "handlers at once (1)"),
+      Flag("batch", value: .required("N"), help: "the most letters given to a handler at once (1)"),
+      Flag(
+        "mode", value: .required("exec|stream"),
+        help: "run the handler for each letter or batch (exec), or start it once and tell it of each (stream)"
+      ),
+      Flag(
+        "order", value: .required("any|strict"),
+        help: "strict: one letter at a time, and none overtakes one that is tried again"),
     ],
     examples: [
       Example("post subscribe stock orders -- /usr/local/bin/update-stock"),
@@ -36,7 +44,8 @@ enum Subscribe: Verb {
 
   /// Flags that are settings, by the name they have in the file.
   private static let settings = [
-    "tries": "Tries", "timeout": "Timeout", "retry": "Retry", "parallel": "Parallel",
+    "tries": "Tries", "timeout": "Timeout", "retry": "Retry", "parallel": "Parallel", "batch": "Batch",
+    "mode": "Handler-Mode", "order": "Order",
   ]
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
@@ -90,23 +99,9 @@ enum Subscribe: Verb {
       guard !text.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
         throw PostError(.usage, "a handler's word contains a line break; put it into a script")
       }
-      quoted.append(shellQuoted(text))
+      quoted.append(ShellWords.quoted(text))
     }
     return quoted.joined(separator: " ")
-  }
-
-  /// A word as sh reads it back: bare if it is harmless, else in single quotes (POSIX XCU 2.2.2).
-  static func shellQuoted(_ word: String) -> String {
-    let harmless = { (byte: UInt8) in
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-        || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "%+,-./:@_".utf8.contains(byte)
-    }
-    if !word.isEmpty, word.utf8.allSatisfy(harmless) { return word }
-    // Byte by byte: a Swift Character may be a quote with an accent on it, and sh sees the quote.
-    let quote = UInt8(ascii: "'")
-    let inner = word.utf8.flatMap { $0 == quote ? Array("'\\''".utf8) : [$0] }
-    return "'" + String(decoding: inner, as: UTF8.self) + "'"
   }
 }
 

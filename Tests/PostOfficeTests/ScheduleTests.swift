@@ -105,7 +105,7 @@ import Testing
 
   @Test func severalThatBreakTogetherAreOneBreak() {
     var schedule = Schedule()
-    schedule.parallel = 3
+    schedule.capacity = 3
     for _ in 1...3 { schedule.started() }
     for _ in 1...3 {
       schedule.isBroken(now: 0)
@@ -137,7 +137,7 @@ import Testing
   /// Plays a mailbox: letters come, are handled, fail, break; checks what must always be so.
   private func history(_ random: inout Seeded, _ label: String) {
     var schedule = Schedule()
-    schedule.parallel = Int(random.next() % 3) + 1
+    schedule.capacity = Int(random.next() % 3) + 1
     var now: Int64 = 0
     var (waiting, running) = (0, 0)
     var later = [Int64]()
@@ -160,7 +160,7 @@ import Testing
         schedule.isBroken(now: now)
         schedule.ended(due: nil)
         (running, waiting) = (running - 1, waiting + 1)
-      case 4: schedule.parallel = Int(random.next() % 3) + 1
+      case 4: schedule.capacity = Int(random.next() % 3) + 1
       default: break
       }
       func look() {
@@ -177,7 +177,7 @@ import Testing
         if waiting > 0 {
           (waiting, running) = (waiting - 1, running + 1)
           schedule.started()
-          #expect(running <= schedule.parallel, "\(label)")
+          #expect(running <= schedule.capacity, "\(label)")
         } else {
           schedule.foundNothing()
         }

@@ -1,0 +1,132 @@
+// Which letter of a mailbox is claimed next: the oldest, but letters that are tried again and those that come
+// for the first time take turns, so that neither waits for all of the others. With `Order: strict` always
+// the oldest, and only when none before it is under way.
+
+import Linux
+
+/// The oldest names of `new/`, held so that it need not be listed for each of them.
+struct Window {
+  /// How many names are held of each kind. Memory does not grow with the backlog.
+  static let size = 256
+
+  /// Letters that nobody has tried, and letters that come back; the oldest last.
+  fileprivate var fresh: [Path] = []
+  fileprivate var again: [Path] = []
+  /// There may be fresh letters, or letters that have come back, that were not there when it was filled.
+  fileprivate var mayHaveFresh = true
+  fileprivate var mayHaveAgain = true
+  /// Those that came back begin: mostly they are the oldest.
+  fileprivate var isTurnOfAgain = true
+
+  /// Letters have arrived.
+  mutating func arrived() { mayHaveFresh = true }
+
+  /// Letters came back. They may be older than those in mind.
+  mutating func cameBack() {
+    again = []
+    mayHaveAgain = true
+  }
+
+  /// It must be filled before the next name is taken.
+  fileprivate func isWorn(isStrict: Bool, freshOnly: Bool) -> Bool {
+    if freshOnly { return fresh.isEmpty && mayHaveFresh }
+    if again.isEmpty { return mayHaveAgain || fresh.isEmpty }
+    return fresh.isEmpty && mayHaveFresh && (isStrict || !isTurnOfAgain)
+  }
+
+  /// Takes a name out.
+  fileprivate mutating func next(isStrict: Bool, freshOnly: Bool) -> Path? {
+    if freshOnly {
+      if isStrict, let old = again.last, let newcomer = fresh.last, old < newcomer { return nil }
+      return fresh.popLast()
+    }
+    guard let newcomer = fresh.last, let old = again.last else { return fresh.popLast() ?? again.popLast() }
+    defer { isTurnOfAgain.toggle() }
+    let takesAgain = isStrict ? old < newcomer : isTurnOfAgain
+    return takesAgain ? again.popLast() : fresh.popLast()
+  }
+
+  /// Puts a name back that was taken out last.
+  fileprivate mutating func putBack(_ name: Path) {
+    if EntryName.isTriedBefore(name) { again.append(name) } else { fresh.append(name) }
+  }
+}
+
+extension EntryName {
+  /// Whether a file name in `new/` says that attempts were made. Most say nothing: no name is taken apart.
+  fileprivate static func isTriedBefore(_ name: Path) -> Bool {
+    guard let comma = name.bytes.lastIndex(of: UInt8(ascii: ",")) else { return false }
+    return name.bytes[(comma + 1)...].starts(with: "A=".utf8)
+  }
+}
+
+extension Mailbox {
+  /// Whether nothing may be overtaken.
+  var isStrict: Bool {
+    if let order { return order == .strict }
+    let order = (try? settings().order) ?? .any
+    self.order = order
+    return order == .strict
+  }
+
+  /// The next name that has not been offered yet.
+  /// - Parameter freshOnly: of letters that nobody has tried, even if it is the others' turn.
+  func nextName(freshOnly: Bool = false) throws(PostError) -> Path? {
+    if window.isWorn(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
+    return window.next(isStrict: isStrict, freshOnly: freshOnly)
+  }
+
+  /// Gives letters that could not be opened another chance.
+  func forgetUnreadable() { unreadable = [] }
+
+  private func fillWindow() throws(PostError) {
+    var hasAgain = false
+    let fresh = try office.firstNames(in: layout[.new], limit: Window.size) { name in
+      let isAgain = EntryName.isTriedBefore(name)
+      if isAgain { hasAgain = true }
+      return !isAgain && !unreadable.contains(name)
+    }
+    window.fresh = fresh.reversed()
+    window.again = []
+    if hasAgain {
+      let again = try office.firstNames(in: layout[.new], limit: Window.size) { name in
+        EntryName.isTriedBefore(name) && !unreadable.contains(name)
+      }
+      window.again = again.reversed()
+    }
+    window.mayHaveFresh = fresh.count == Window.size
+    window.mayHaveAgain = window.again.count == Window.size
+  }
+
+  /// What keeps a letter from being claimed in strict order.
+  enum Block {
+    /// A letter is in hands, or an earlier one waits for its next attempt.
+    case letter
+    /// Another process claims at this moment.
+    case claimer
+  }
+
+  /// Runs a claim if no letter is in hands, and none before the next waits for another attempt. A lock on
+  /// `cur/` admits one claimer at a time, or two could find it empty.
+  func inOrder(_ claim: () throws(PostError) -> [Claim]) throws(PostError) -> [Claim] {
+    let what = "cannot claim a letter of mailbox \(name)"
+    let cur = try attempt(what) { () throws(Errno) in try office.root.directory(layout[.cur]) }
+    guard try attempt(what, { () throws(Errno) in try cur.tryLock() }) else {
+      block = .claimer
+      return []
+    }
+    block = nil
+    guard let next = try nextName() else { return [] }
+    window.putBack(next)
+    let id = EntryName(next).id
+    var isUnderWay = false
+    try attempt(what) { () throws(Errno) in
+      try cur.forEachName { bytes in isUnderWay = isUnderWay || EntryName(Path(bytes)).attempt != nil }
+      try office.root.directory(layout[.later]).forEachName { bytes in
+        isUnderWay = isUnderWay || EntryName(Path(bytes)).id < id
+      }
+    }
+    if isUnderWay { block = .letter }
+    return isUnderWay ? [] : try claim()
+  }
+}

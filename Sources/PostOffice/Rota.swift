@@ -1,0 +1,182 @@
+// The rota: which mailbox has its turn. A state machine without I/O over the schedules of all mailboxes:
+// what happened goes in, the next turn or the time to wake comes out. Times are monotonic nanoseconds.
+//
+// Those who have something to do stand in three lines, served in turn, each first come, first served: who
+// needs no handler, who needs its first, who needs a further one. With every turn one goes to the end of
+// its line again, so a long backlog or a slow handler holds up nobody else; and the last line may use half
+// of all handlers only, so there is always one for a mailbox that has none. A turn costs the same however
+// many mailboxes there are.
+
+/// Whose turn it is, over all mailboxes.
+struct Rota {
+  /// A mailbox, as the caller numbers them.
+  typealias Key = Int
+
+  enum Turn: Hashable {
+    /// Look into `later/` and `cur/`.
+    case look(Key)
+    /// Claim letters, and give them to a handler.
+    case serve(Key)
+  }
+
+  /// The most handlers at once.
+  var limit: Int
+  /// How many are at work.
+  var handlers = 0
+  /// Somebody waits until a handler ends.
+  private(set) var isShort = false
+
+  private var schedules: [Key: Schedule] = [:]
+  /// Those whose place must be found anew.
+  private var changed: Set<Key> = []
+  private var lines = [Line](repeating: Line(), count: Place.allCases.count)
+  private var places: [Key: Place] = [:]
+  private var turn = 0
+  private var alarms = Alarms()
+
+  private enum Place: Int, CaseIterable {
+    case needsNone, needsFirst, needsAnother
+  }
+
+  init(limit: Int) { self.limit = limit }
+
+  /// The schedule of a mailbox; nil takes it off the rota.
+  subscript(key: Key) -> Schedule? {
+    get { schedules[key] }
+    _modify {
+      changed.insert(key)
+      yield &schedules[key]
+    }
+  }
+
+  /// Whose turn it is now; nil: nobody's, until something happens or ``wakeAt`` comes.
+  mutating func next(now: Int64) -> Turn? {
+    while let key = alarms.popDue(now) { changed.insert(key) }
+    for key in changed { place(key, now) }
+    changed = []
+    isShort = false
+    for _ in Place.allCases {
+      defer { turn = (turn + 1) % Place.allCases.count }
+      guard let place = Place(rawValue: turn) else { continue }
+      while let key = lines[turn].first {
+        guard places[key] == place, let schedule = schedules[key] else {
+          lines[turn].removeFirst()  // it stands elsewhere by now
+          continue
+        }
+        guard hasRoom(in: place) else {
+          isShort = true
+          break
+        }
+        lines[turn].removeFirst()
+        places[key] = nil
+        changed.insert(key)
+        return schedule.mustLook(now: now) ? .look(key) : .serve(key)
+      }
+    }
+    return nil
+  }
+
+  /// When somebody will have something to do, if nothing happens before.
+  var wakeAt: Int64? { alarms.first }
+
+  private func hasRoom(in place: Place) -> Bool {
+    switch place {
+    case .needsNone: true
+    case .needsFirst: handlers < limit
+    case .needsAnother: handlers < max(1, limit / 2)
+    }
+  }
+
+  /// Puts a mailbox into the line where it belongs.
+  private mutating func place(_ key: Key, _ now: Int64) {
+    guard let schedule = schedules[key] else {
+      places[key] = nil
+      return alarms.set(key, nil)
+    }
+    var place: Place?
+    if schedule.mustLook(now: now) || schedule.mayStart(now: now) && schedule.needsNoHandler {
+      place = .needsNone
+    } else if schedule.mayStart(now: now) {
+      place = schedule.running == 0 ? .needsFirst : .needsAnother
+    }
+    alarms.set(key, schedule.wakeAt.flatMap { $0 > now ? $0 : nil })
+    if let place, places[key] != place { lines[place.rawValue].append(key) }
+    places[key] = place
+  }
+
+  /// First come, first served.
+  private struct Line {
+    private var keys: [Key] = []
+    private var head = 0
+
+    var first: Key? { head < keys.count ? keys[head] : nil }
+
+    mutating func append(_ key: Key) { keys.append(key) }
+
+    mutating func removeFirst() {
+      head += 1
+      guard head > 1024 || head == keys.count else { return }
+      keys.removeFirst(head)
+      head = 0
+    }
+  }
+}
+
+/// One time for each of many: the earliest first. A heap; what was set anew is passed over when its old time comes.
+private struct Alarms {
+  private var heap: [(time: Int64, key: Rota.Key)] = []
+  private var times: [Rota.Key: Int64] = [:]
+
+  mutating func set(_ key: Rota.Key, _ time: Int64?) {
+    if times[key] == time { return }
+    times[key] = time
+    if let time {
+      heap.append((time, key))
+      rise(heap.count - 1)
+    }
+    if heap.count > 2 * times.count + 64 { rebuild() }
+  }
+
+  /// The earliest time. It may be one that no longer counts: then nothing is due when it comes.
+  var first: Int64? { heap.first?.time }
+
+  mutating func popDue(_ now: Int64) -> Rota.Key? {
+    while let (time, key) = heap.first {
+      let counts = times[key] == time
+      if counts, time > now { return nil }
+      removeFirst()
+      if counts {
+        times[key] = nil
+        return key
+      }
+    }
+    return nil
+  }
+
+  private mutating func rebuild() {
+    heap = times.map { ($0.value, $0.key) }.sorted { $0 < $1 }
+  }
+
+  private mutating func removeFirst() {
+    heap.swapAt(0, heap.count - 1)
+    heap.removeLast()
+    var parent = 0
+    while true {
+      var least = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+        if heap[child].time < heap[least].time { least = child }
+      }
+      if least == parent { return }
+      heap.swapAt(parent, least)
+      parent = least
+    }
+  }
+
+  private mutating func rise(_ index: Int) {
+    var index = index
+    while index > 0, heap[index].time < heap[(index - 1) / 2].time {
+      heap.swapAt(index, (index - 1) / 2)
+      index = (index - 1) / 2
+    }
+  }
+}

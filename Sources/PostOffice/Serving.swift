@@ -1,0 +1,171 @@
+// How the watcher serves a mailbox whose turn it is: it claims letters, and gives them to a handler.
+
+import Linux
+
+extension Watcher {
+  /// One turn: a letter or a batch to a new handler, or some letters to a streaming one.
+  func serve(_ desk: Desk) throws(PostError) {
+    do throws(PostError) {
+      if let closure {
+        guard let claim = try claim(upTo: 1, .beacon, desk).first else { return }
+        let errand = desk.take([claim])
+        let start = Clock.monotonic
+        let verdict = closure(claim)
+        return try end(claim, errand, desk.judge(verdict, on: claim, after: Clock.monotonic - start), desk)
+      }
+      if desk.isStreaming { return try serveStream(desk) }
+      if desk.lettersAtOnce == 1 { return try serveOne(desk) }
+      try serveBatch(desk)
+    } catch let error where error.kind == .badData {
+      office.warn(error.message)
+      desk.schedule.foundNothing()  // set aside; nothing good is left
+    }
+  }
+
+  private func serveOne(_ desk: Desk) throws(PostError) {
+    guard let claim = try claim(upTo: 1, .beacon, desk).first else { return }
+    try start([claim], desk.take([claim]), desk)
+  }
+
+  private func serveBatch(_ desk: Desk) throws(PostError) {
+    let claims = try claim(upTo: desk.lettersAtOnce, .holder(try desk.mailbox.makeHolder(.empty)), desk)
+    if !claims.isEmpty { try start(claims, desk.take(claims), desk) }
+  }
+
+  /// Claims letters, and says on the schedule if there are none.
+  private func claim(upTo limit: Int, _ hold: Mailbox.Hold, _ desk: Desk) throws(PostError) -> [Claim] {
+    let claims = try desk.mailbox.claim(upTo: limit, hold)
+    if claims.isEmpty {
+      switch desk.mailbox.block {
+      case nil: desk.schedule.foundNothing()
+      case .letter: desk.schedule.foundBlocked()
+      case .claimer: desk.schedule.foundClaimer(now: Clock.monotonic)
+      }
+    } else if desk.isScanned {
+      try noticeMissed(desk)
+    }
+    return claims
+  }
+
+  /// Starts a handler on letters that were claimed together.
+  /// - Parameter rest: letters of the same errand that are to be tried afterwards.
+  func start(
+    _ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk, rest: [Claim] = []
+  ) throws(PostError) {
+    do throws(Errno) {
+      let folder = office.path / desk.mailbox.layout.root
+      let command = HandlerCommand.shell(desk.settings.handler ?? "")
+      let handler = try Handler(command, on: claims, desk.settings, folder: folder, isUnattended: true)
+      jobs.append(Job(handler: handler, desk: desk, errand: errand, rest: rest))
+    } catch {
+      try couldNotStart(error, claims + rest, errand, desk)
+    }
+  }
+
+  private func couldNotStart(
+    _ error: Errno, _ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk
+  ) throws(PostError) {
+    guard PostError.Kind(of: error) == .tryAgain else {
+      return try endAll(claims, errand, .broken("cannot be started: \(error)"), desk)
+    }
+    // The system is short of something; the handler is not to blame.
+    try release(claims, errand, desk)
+    throw PostError(error, "cannot start the handler")
+  }
+
+  // MARK: Streaming handlers
+
+  private func serveStream(_ desk: Desk) throws(PostError) {
+    if let stream = desk.streams.first(where: { $0.room > 0 }) { return try fill(stream, desk) }
+    if desk.streams.count >= desk.parallel { return desk.makeRoom() }
+    let holder = try desk.mailbox.makeHolder(.fifo)
+    // The first letter comes first: no handler is started for nothing.
+    guard let first = try claim(upTo: 1, .holder(holder), desk).first else { return }
+    let stream: StreamHandler
+    do throws(Errno) {
+      stream = try StreamHandler(
+        .shell(desk.settings.handler ?? ""), holder, desk.mailbox, desk.settings, limit: desk.lettersAtOnce)
+    } catch {
+      return try couldNotStart(error, [first], desk.take([first]), desk)
+    }
+    stream.give(first, desk.take([first]))
+    streams.append((stream, desk))
+    desk.streams.append(stream)
+  }
+
+  private func fill(_ stream: StreamHandler, _ desk: Desk) throws(PostError) {
+    // What was in trouble is tried with one letter at a time.
+    let limit = desk.schedule.pausedUntil == nil ? min(stream.room, Watcher.streamBurst) : 1
+    let claims = try claim(upTo: limit, stream.hold, desk)
+    for claim in claims { stream.give(claim, desk.take([claim])) }
+    desk.makeRoom()
+  }
+
+  /// Hears what a streaming handler has said, tells it what it takes, and notices its end.
+  func listen(to stream: StreamHandler, _ desk: Desk, _ sign: Ready.StreamSign) {
+    if sign.listens { stream.send() }
+    if sign.hasSaid { takeAnswers(of: stream, desk) }
+    if sign.hasEnded { takeEnd(of: stream, desk) }
+  }
+
+  private func takeAnswers(of stream: StreamHandler, _ desk: Desk) {
+    for answer in stream.takeAnswers() {
+      switch answer {
+      case .chatter(let line):
+        office.warn(
+          "mailbox \(desk.name): the handler said '\(line)', which is no answer about a letter it has")
+      case .verdict(let verdict, let given):
+        let words = verdict == .done ? [] : heard(stream, desk)
+        let judged = desk.judge(verdict, on: given.claim, after: Clock.monotonic - given.at)
+        endOrWarn(given, judged, desk, words)
+      }
+    }
+    desk.makeRoom()
+  }
+
+  /// What a handler has said on standard error, passed on.
+  private func heard(_ stream: StreamHandler, _ desk: Desk) -> [UInt8] {
+    let words = stream.takeWords()
+    if !words.isEmpty { relay(desk.name, words) }
+    return words
+  }
+
+  private func takeEnd(of stream: StreamHandler, _ desk: Desk) {
+    takeAnswers(of: stream, desk)  // its last ones
+    let words = heard(stream, desk)
+    streams.removeAll { $0.handler === stream }
+    do throws(Errno) {
+      let (left, exit, reason) = try stream.finish()
+      let now = Clock.monotonic
+      if case .broken(let how) = Verdict(exit), reason != nil {
+        desk.markBroken(how, now: now)
+        for given in left { releaseOrWarn(given, desk) }
+      } else if let reason {
+        if !left.isEmpty || now - stream.startedAt < Schedule.quick { desk.schedule.handlerDied(now: now) }
+        office.warn(
+          "mailbox \(desk.name): \(reason), with \(left.count) letters in its hands; it is started again")
+        for given in left { endOrWarn(given, .retry(reason), desk, words) }
+      } else {
+        for given in left { releaseOrWarn(given, desk) }
+      }
+    } catch {
+      office.warn(PostError(error, "cannot tell how a handler of mailbox \(desk.name) ended").message)
+    }
+    desk.streams.removeAll { $0 === stream }
+    closeIfOver(desk)
+  }
+
+  private func endOrWarn(_ given: StreamHandler.Given, _ verdict: Verdict, _ desk: Desk, _ words: [UInt8]) {
+    do throws(PostError) { try end(given.claim, given.errand, verdict, desk, words) } catch {
+      office.warn(error.message)
+      desk.isInTrouble(error)
+    }
+  }
+
+  private func releaseOrWarn(_ given: StreamHandler.Given, _ desk: Desk) {
+    do throws(PostError) { try release([given.claim], given.errand, desk) } catch {
+      office.warn(error.message)
+      desk.isInTrouble(error)
+    }
+  }
+}

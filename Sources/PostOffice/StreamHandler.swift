@@ -1,0 +1,275 @@
+// A streaming handler: a child process that is started once, told of letter after letter on its standard
+// input, and answers on its standard output (post-handler(7)). How many letters it may have in its hands is
+// bounded; what it says is read and written only when that can be done without waiting.
+
+import Linux
+
+/// One streaming handler at work.
+final class StreamHandler {
+  let settings: Settings
+  /// Monotonic nanoseconds.
+  let startedAt = Clock.monotonic
+  private let holder: Holder
+  private let limit: Int
+  private var child: Child?
+  private var answers: File
+  private let words: Words
+  /// Letters it has not answered, in the order in which it was given them.
+  private var letters: [LetterID: Given] = [:]
+  private var order: [LetterID] = []
+  /// Lines that it has not taken yet.
+  private var unsent: ArraySlice<UInt8> = []
+  /// The beginning of an answer.
+  private var unread: [UInt8] = []
+  /// A letter that is tried again has it for itself, so that the one that kills it is found.
+  private var hasLetterAlone = false
+  private var waitsToBeAlone: LetterID?
+  private var isClosed = false
+  private var ending = Ending.none
+  /// When it last answered, or got letters after it had none. Monotonic nanoseconds.
+  private var lastSign: Int64
+  /// Since when it has no letters.
+  private(set) var idleSince: Int64
+  /// When it must end, since it was told that there are no more letters.
+  private var endBy: Int64?
+
+  private enum Ending { case none, timedOut, stopped, killed }
+
+  /// The longest line that is read as an answer, bytes.
+  private static let lineLimit = 64 << 10
+  /// The longest reason that is noted, bytes.
+  private static let reasonLimit = 1000
+
+  /// A letter in its hands.
+  struct Given {
+    let claim: Claim
+    let errand: Desk.Errand
+    fileprivate(set) var at: Int64
+  }
+
+  /// What it said.
+  enum Answer {
+    case verdict(Verdict, Given)
+    /// A line that is no answer.
+    case chatter(String)
+  }
+
+  /// Starts it.
+  /// - Parameters:
+  ///   - holder: a FIFO; the letters that it is given must be claimed for it.
+  ///   - limit: the most letters in its hands.
+  init(
+    _ command: HandlerCommand, _ holder: Holder, _ mailbox: Mailbox, _ settings: Settings, limit: Int
+  ) throws(Errno) {
+    self.settings = settings
+    self.holder = holder
+    self.limit = limit
+    words = try Words()
+    let ends = try File.pipe()
+    answers = File(owning: ends.reading)
+    let writing = File(owning: ends.writing)
+    try answers.setBlocking(false)
+    child = try command.start(
+      environment: mailbox.environment(settings), input: holder.input,
+      output: .descriptor(writing.descriptor),
+      errors: words.stream, folder: mailbox.office.path / mailbox.layout.root, umask: settings.umask,
+      ownGroup: true)
+    lastSign = Clock.monotonic
+    idleSince = lastSign
+    _ = consume writing  // ours must go, or its end never shows
+  }
+
+  // MARK: Letters for it
+
+  /// For how many more letters it has room.
+  var room: Int {
+    isClosed || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count
+  }
+
+  var hasLetters: Bool { !letters.isEmpty }
+
+  /// What claims are to be made for.
+  var hold: Mailbox.Hold { .holder(holder) }
+
+  func give(_ claim: Claim, _ errand: Desk.Errand) {
+    let id = claim.letter.id
+    let now = Clock.monotonic
+    if letters.isEmpty { lastSign = now }
+    let isFirst = letters.isEmpty
+    letters[id] = Given(claim: claim, errand: errand, at: now)
+    order.append(id)
+    if claim.attempt == 1 {
+      tell(of: claim)
+    } else if isFirst {
+      hasLetterAlone = true
+      tell(of: claim)
+    } else {
+      waitsToBeAlone = id
+    }
+  }
+
+  private func tell(of claim: Claim) {
+    unsent += StreamLine(claim, settings).bytes
+    send()
+  }
+
+  /// Writes what it takes without waiting.
+  func send() {
+    while !unsent.isEmpty {
+      do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
+        unsent = []
+        return  // it has closed its standard input, and will hardly answer what it has not read
+      }
+    }
+    unsent = []
+    if isClosed { holder.close() }
+  }
+
+  /// Gives it no more letters: when it has read what it was told of, it reads the end.
+  func close() {
+    if isClosed { return }
+    isClosed = true
+    endBy = Clock.monotonic + Watcher.stopGrace
+    send()
+  }
+
+  // MARK: What it says
+
+  /// Readable when it has said something.
+  var voice: Int32 { answers.descriptor }
+  /// Readable when it has ended.
+  var end: Int32 { child?.ended.descriptor ?? -1 }
+  /// Writable when it takes more of what it is to be told; -1: nothing is to be told.
+  var ear: Int32 { unsent.isEmpty ? -1 : holder.descriptor }
+
+  var hasEnded: Bool { (try? child?.hasEnded()) == true }
+
+  /// What it has said.
+  func takeAnswers() -> [Answer] {
+    if answers.descriptor < 0 { return [] }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+    defer { buffer.deallocate() }
+    let count: Int
+    do throws(Errno) { count = try answers.read(into: buffer) } catch { return [] }
+    if count == 0 {
+      answers = File(owning: -1)  // it has closed its standard output: nothing more will come
+      return []
+    }
+    unread += UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    var found = [Answer]()
+    var start = 0
+    while let end = unread[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      found.append(answer(unread[start..<end]))
+      start = end + 1
+    }
+    unread.removeSubrange(..<start)
+    if unread.count > StreamHandler.lineLimit {
+      found.append(.chatter(visible(Array(unread.prefix(80))) + "..."))
+      unread = []
+    }
+    return found
+  }
+
+  private func answer(_ line: ArraySlice<UInt8>) -> Answer {
+    let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count >= 2, let given = letters[LetterID(Path(parts[1]))] else { return chatter(line) }
+    let said = parts.count == 3 ? visible(Array(parts[2].prefix(StreamHandler.reasonLimit))) : ""
+    let verdict: Verdict
+    switch String(decoding: parts[0], as: UTF8.self) {
+    case "done": verdict = .done
+    case "retry": verdict = .retry(said.isEmpty ? "the handler said retry" : said)
+    case "fail": verdict = .failed(said.isEmpty ? "the handler said fail" : said)
+    default: return chatter(line)
+    }
+    takeBack(given)
+    return .verdict(verdict, given)
+  }
+
+  private func chatter(_ line: ArraySlice<UInt8>) -> Answer { .chatter(visible(Array(line.prefix(200)))) }
+
+  private func takeBack(_ given: Given) {
+    letters[given.claim.letter.id] = nil
+    let now = Clock.monotonic
+    lastSign = now
+    // Mostly they are answered in order; what was answered out of it is dropped when its turn comes.
+    var stale = 0
+    while stale < order.count, letters[order[stale]] == nil { stale += 1 }
+    order.removeFirst(stale)
+    if letters.isEmpty {
+      hasLetterAlone = false
+      idleSince = now
+    } else if letters.count == 1, let id = waitsToBeAlone, let last = letters[id] {
+      (waitsToBeAlone, hasLetterAlone) = (nil, true)
+      letters[id]?.at = now
+      tell(of: last.claim)
+    }
+  }
+
+  /// What it has said on standard error.
+  func takeWords() -> [UInt8] { words.take() }
+
+  // MARK: Its end
+
+  /// When it must be acted on next, monotonic nanoseconds; nil: it may take its time.
+  var deadline: Int64? {
+    switch ending {
+    case .timedOut, .stopped: return lastSign + Handler.grace
+    case .killed: return nil
+    case .none: return [silentUntil, endBy].compactMap { $0 }.min()
+    }
+  }
+
+  /// With letters in its hands it must not be silent for longer than one may take, nor keep one for longer
+  /// than all would take one after another.
+  private var silentUntil: Int64? {
+    guard let timeout = settings.timeout?.nanoseconds, let first = order.first, let oldest = letters[first]
+    else { return nil }
+    let (whole, isTooLong) = timeout.multipliedReportingOverflow(by: Int64(limit))
+    return min(lastSign + timeout, isTooLong ? .max : oldest.at + whole)
+  }
+
+  /// If its deadline is over, its process group is asked to end, and later made to.
+  func tend(now: Int64) {
+    words.trim()
+    guard let due = deadline, due <= now else { return }
+    switch ending {
+    case .none: end(endBy.map { $0 <= now } == true ? .stopped : .timedOut, now)
+    case .timedOut, .stopped:
+      child?.signal(.kill)
+      ending = .killed
+    case .killed: break
+    }
+  }
+
+  /// Tells it to end now.
+  func stop(now: Int64) {
+    close()
+    if case .none = ending { end(.stopped, now) }
+  }
+
+  private func end(_ reason: Ending, _ now: Int64) {
+    ending = reason
+    wasTimedOut = reason == .timedOut
+    lastSign = now
+    child?.signal(.terminate)
+  }
+
+  private var wasTimedOut = false
+
+  /// Reaps it.
+  /// - Returns: the letters that it has not answered, in order, and what is to be said of its end; nil: it
+  ///   ended because it was told to.
+  func finish() throws(Errno) -> (left: [Given], exit: Child.Exit, reason: String?) {
+    guard let ended = child.take() else { preconditionFailure("a handler finishes once") }
+    ended.signal(.kill)  // what it started goes with it
+    let exit = try ended.reap()
+    let left = order.compactMap { letters[$0] }
+    (letters, order) = ([:], [])
+    if wasTimedOut { return (left, exit, "silent for \(settings.timeout?.postText ?? "too long")") }
+    if isClosed { return (left, exit, nil) }
+    switch exit {
+    case .code(let code): return (left, exit, "its handler ended with exit \(code)")
+    case .signal(let number): return (left, exit, "its handler was ended by signal \(number)")
+    }
+  }
+}

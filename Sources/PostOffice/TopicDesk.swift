@@ -1,0 +1,54 @@
+// Where the watcher keeps what it knows of a topic: letters there may have lost their sender.
+
+import Linux
+
+/// A topic as the watcher sees it.
+final class TopicDesk {
+  private let name: Name
+  private let office: Office
+  /// When to see whether letters lie unsorted.
+  private(set) var checkAt: Int64? = 0
+  /// It could not be tidied up to the end; nobody should wait for it.
+  private(set) var isInTrouble = false
+  private var rounds = 0
+
+  init(_ name: Name, _ office: Office) {
+    self.name = name
+    self.office = office
+  }
+
+  /// A letter was accepted; its sender will most likely sort it.
+  func hint(_ now: Int64) {
+    checkAt = min(checkAt ?? .max, now + Watcher.sortingGrace)
+    rounds = 0
+  }
+
+  /// Finishes what nobody finishes. While others are at work, or after trouble, looks again, ever
+  /// more rarely.
+  func check(_ now: Int64) {
+    checkAt = nil
+    isInTrouble = false
+    do throws(PostError) {
+      switch try office.topic(name).tidy() {
+      case .nothing: return
+      case .inOthersHands: comeBack(now, first: Watcher.sortingGrace, longest: Schedule.longestRecheck)
+      case .inTrouble: comeBackAfterTrouble(now)
+      }
+    } catch let error where error.kind == .notFound || error.kind == .noPermission {
+      return  // gone, or not ours
+    } catch {
+      office.warn(error.message)
+      comeBackAfterTrouble(now)
+    }
+  }
+
+  private func comeBackAfterTrouble(_ now: Int64) {
+    isInTrouble = true
+    comeBack(now, first: Schedule.firstPause, longest: Schedule.longestPause)
+  }
+
+  private func comeBack(_ now: Int64, first: Int64, longest: Int64) {
+    checkAt = now + min(first << Int64(min(rounds, 20)), longest)
+    rounds += 1
+  }
+}

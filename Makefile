@@ -6,7 +6,7 @@
 #   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources
-#   make install  install below $(DESTDIR)$(PREFIX)
+#   make install  install below $(DESTDIR)$(PREFIX); make uninstall removes it
 #   make clean    remove what was built
 
 PREFIX ?= /usr/local
@@ -20,10 +20,11 @@ RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld
 	-Xlinker --gc-sections -Xlinker --strip-all -Xlinker --no-rosegment
 
 BINARY = .build/release/post
+SHARE = Sources/share
 
 MINUTES ?= 2
 
-.PHONY: all test faults soak demo lint install clean
+.PHONY: all test faults soak demo lint install uninstall clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -52,10 +53,29 @@ demo: all
 
 lint:
 	$(SWIFT) format lint --strict -r Package.swift Sources Tests
-	shellcheck .ci/run spool/tour spool/bin/* spool/mailboxes/*/handle
+	shellcheck .ci/run spool/tour spool/bin/* spool/mailboxes/*/handle \
+	  $(SHARE)/runit/run $(SHARE)/runit/log/run
+
+# Nothing goes to /etc, which is the administrator's: what nobody finds by itself lies in share/doc/post to copy.
+TREE = $(DESTDIR)$(PREFIX)
 
 install: all
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/post
+	install -D -m 755 $(BINARY) $(TREE)/bin/post
+	install -D -m 644 -t $(TREE)/share/man/man7 $(SHARE)/man/*.7
+	install -D -m 644 -t $(TREE)/lib/systemd/system $(SHARE)/systemd/post-*
+	install -D -m 644 -t $(TREE)/lib/systemd/user $(SHARE)/systemd/user/post-*
+	install -D -m 644 $(SHARE)/systemd/sysusers.conf $(TREE)/lib/sysusers.d/post.conf
+	install -D -m 644 $(SHARE)/systemd/tmpfiles.conf $(TREE)/lib/tmpfiles.d/post.conf
+	install -D -m 644 -t $(TREE)/share/doc/post $(SHARE)/cron/post.cron
+	install -D -m 755 -t $(TREE)/share/doc/post/runit $(SHARE)/runit/run
+	install -D -m 755 -t $(TREE)/share/doc/post/runit/log $(SHARE)/runit/log/run
+	sed -i 's|@BINDIR@|$(PREFIX)/bin|' $(TREE)/lib/systemd/*/post-*.service \
+	  $(TREE)/share/doc/post/post.cron $(TREE)/share/doc/post/runit/run
+
+uninstall:
+	rm -f $(TREE)/bin/post $(TREE)/share/man/man7/post-*.7 $(TREE)/lib/systemd/*/post-watch.service \
+	  $(TREE)/lib/systemd/system/post-sweep.* $(TREE)/lib/sysusers.d/post.conf $(TREE)/lib/tmpfiles.d/post.conf
+	rm -rf $(TREE)/share/doc/post
 
 clean:
 	$(SWIFT) package clean

@@ -62,6 +62,14 @@ package enum Machine {
   package static let canIsolate = succeeds("unshare -p -m -u -f --mount-proc sh -c 'hostname elsewhere'")
   package static let hasOtherFileSystem = succeeds(
     "test -w /dev/shm && test $(stat -c %d /dev/shm) != $(stat -c %d .)")
+  package static let isRoot = succeeds("test $(id -u) = 0")
+  package static let hasMake = succeeds("make --version")
+  package static let hasFlock = succeeds("flock --version")
+  package static let hasShellcheck = succeeds("shellcheck --version")
+  package static let hasMandoc = succeeds("echo .Dd today | mandoc -T ascii")
+  /// Its tools, which need not have started this machine; and kill, which the units call.
+  package static let hasSystemd = succeeds(
+    "for tool in analyze sysusers tmpfiles; do systemd-$tool --version || exit; done; test -x /bin/kill")
 
   /// Runs the next words as a user who owns nothing.
   package static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
@@ -84,4 +92,10 @@ extension Trait where Self == ConditionTrait {
   package static var needsOtherFileSystem: Self {
     .enabled(if: Machine.hasOtherFileSystem, "/dev/shm is no other file system")
   }
+  package static var needsRoot: Self { .enabled(if: Machine.isRoot, "we are not root") }
+  package static var needsMake: Self { .enabled(if: Machine.hasMake, "make is not here") }
+  package static var needsFlock: Self { .enabled(if: Machine.hasFlock, "flock is not here") }
+  package static var needsShellcheck: Self { .enabled(if: Machine.hasShellcheck, "shellcheck is not here") }
+  package static var needsMandoc: Self { .enabled(if: Machine.hasMandoc, "mandoc is not here") }
+  package static var needsSystemd: Self { .enabled(if: Machine.hasSystemd, "systemd's tools are not here") }
 }

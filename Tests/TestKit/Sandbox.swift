@@ -27,7 +27,8 @@ package final class Sandbox: Sendable {
     try Directory(base).makeDirectory(root.name)
   }
 
-  deinit { _ = try? run(["rm", "-rf", root]) }
+  /// A large spool on a slow disk takes its time.
+  deinit { _ = try? start(["rm", "-rf", root]).wait(atMost: 600) }
 
   /// How a program ended, and what it printed.
   package struct Run: Sendable {
@@ -139,10 +140,16 @@ package final class Running {
   package var outputSoFar: String { Running.content(output) }
   package var errorsSoFar: String { Running.content(errors) }
 
-  /// Waits for its end, a minute at most.
-  package func wait() throws -> Sandbox.Run {
+  /// Waits for its end.
+  /// - Parameters:
+  ///   - seconds: the longest wait; then it is killed.
+  ///   - interruption: a descriptor; the program is also killed once that can be read.
+  package func wait(
+    atMost seconds: Int64 = 60, orUntilReadable interruption: Int32 = -1
+  ) throws -> Sandbox.Run {
     guard let child = child.take() else { throw Failure("waited for twice") }
-    let ready = try waitReadable([child.ended.descriptor], atMost: 60_000_000_000)
+    let ready = try waitReadable(
+      [child.ended.descriptor, interruption], atMost: seconds * 1_000_000_000)
     if !ready[0] { child.signal(.kill) }
     let code: Int32 =
       switch try child.reap() {

@@ -4,6 +4,9 @@
 #   make test     run all tests
 #   make faults   let every system call fail in every way, and cut the power more often: some minutes
 #   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
+#   make bench    compare the speed of post watch with simpler things that do the like: some minutes, one table;
+#                 ROWS="word ..." chooses rows by name, ROUNDS=5 LETTERS=2000 MAILBOXES=1000 SENDS=50 say how
+#                 much is done, and TMPDIR where
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources
 #   make install  install below $(DESTDIR)$(PREFIX); make uninstall removes it
@@ -24,7 +27,7 @@ SHARE = Sources/share
 
 MINUTES ?= 2
 
-.PHONY: all test faults soak demo lint install uninstall clean
+.PHONY: all test faults soak bench demo lint install uninstall clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -47,6 +50,10 @@ faults: all
 soak: all
 	$(SWIFT) build --build-tests
 	POST_SOAK=$$(($(MINUTES) * 60)) $(TEST) --filter SoakTests
+
+bench: all
+	$(SWIFT) build --product bench
+	@POST_BINARY="$(CURDIR)/$(BINARY)" .build/debug/bench
 
 demo: all
 	spool/tour

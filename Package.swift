@@ -29,5 +29,9 @@ let package = Package(
     .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
+    // Run by `make bench`, never installed. Its helper programs are compiled when they are needed.
+    .executableTarget(
+      name: "bench", dependencies: ["TestKit", "Linux"], path: "Tests/Bench",
+      exclude: ["succeed.c", "spawn.c"], swiftSettings: strict),
   ]
 )

@@ -1,0 +1,54 @@
+// The benchmark: `make bench` prints one table on standard output, and what it is at on standard error.
+//
+// Each row is measured for several rounds, and so is its peer, in turn (A B A B ...), so that both meet the
+// same weather; the medians are printed. Nothing is asserted: a figure is for people to judge. A row that
+// cannot be measured says why, and the others go on.
+//
+// ROWS="word ..." chooses rows by words in their names; see `Scale` for what else can be set.
+//
+// Exit codes: 0 the table is printed; 64 no row bears such a name; 70 the bench itself failed; 130 interrupted.
+
+import Linux
+import TestKit
+
+/// All rows, those with a peer first: absolute figures tell more of the machine than of the post office.
+/// Another row is another value in one of these lists.
+private let allRows = ThroughputRows.all
+
+/// - Returns: the exit code.
+func runBench() -> Int32 {
+  do {
+    let rows = try chosen()
+    if Host.environment("POST_BINARY") == nil {
+      Streams.error("bench: no POST_BINARY: \(Sandbox.binary) it is\n")
+    }
+    let yard = try Yard()
+    var lines = [Table.heading]
+    for row in rows { lines += Table.lines(try Measured(row, in: yard)) }
+    try Streams.output(try Title.text(yard) + "\n" + Table.text(lines))
+    return 0
+  } catch is Interrupted {
+    return 130
+  } catch let error as NoSuchRow {
+    Streams.error("bench: \(error.description)\n")
+    return 64
+  } catch {
+    Streams.error("bench: \(error)\n")
+    return 70
+  }
+}
+
+private struct NoSuchRow: Error {
+  let description: String
+}
+
+/// The rows whose names have one of the words in $ROWS; all, if it is not set.
+private func chosen() throws -> [Row] {
+  let words = (Host.environment("ROWS")?.description ?? "").lowercased()
+    .split { $0.isWhitespace || $0 == "," }
+  if words.isEmpty { return allRows }
+  let rows = allRows.filter { row in words.contains { row.name.lowercased().contains($0) } }
+  guard rows.isEmpty else { return rows }
+  let names = allRows.map(\.name).joined(separator: "; ")
+  throw NoSuchRow(description: "no row has a word of ROWS in its name; there are: \(names)")
+}

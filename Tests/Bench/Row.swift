@@ -1,0 +1,137 @@
+// What can be measured: a row is a value that says what is done, and what it is compared with.
+
+import Linux
+import TestKit
+
+/// What a number counts.
+enum Unit: Sendable {
+  case perSecond, milliseconds, mebibytes, times
+
+  /// How many times as good as the peer.
+  func ratio(_ post: Double, to peer: Double) -> Double? {
+    guard post > 0, peer > 0 else { return nil }
+    return self == .perSecond ? post / peer : peer / post
+  }
+
+  func text(_ value: Double) -> String {
+    switch self {
+    case .perSecond: decimal(value, value < 100 ? 1 : 0) + "/s"
+    case .milliseconds: decimal(value, value < 100 ? 1 : 0) + " ms"
+    case .mebibytes: decimal(value, 1) + " MiB"
+    case .times: decimal(value, 0)
+    }
+  }
+}
+
+/// A line of the table: one number of those that a measure yields.
+struct Figure: Sendable {
+  /// What is added to the row's name; empty if the row has but one figure.
+  let label: String
+  let unit: Unit
+  /// What is hoped for, beside the figure; nobody checks it.
+  let goal: String
+  /// Of several rounds the worst counts, not the median.
+  let isWorst: Bool
+
+  init(_ label: String, _ unit: Unit, goal: String = "", isWorst: Bool = false) {
+    self.label = label
+    self.unit = unit
+    self.goal = goal
+    self.isWorst = isWorst
+  }
+}
+
+/// One measure, from a fresh spool to its removal.
+/// - Returns: a number for each figure of the row; a peer may know fewer, then it has the first of them.
+typealias Work = @Sendable (Yard) throws -> [Double]
+
+/// What a row is compared with.
+struct Peer: Sendable {
+  let name: String
+  let work: Work
+
+  init(_ name: String, _ work: @escaping Work) {
+    self.name = name
+    self.work = work
+  }
+}
+
+struct Row: Sendable {
+  let name: String
+  let figures: [Figure]
+  /// How often it is measured at most; nil: as often as the others.
+  let rounds: Int?
+  /// What a reader must know to understand the figures.
+  let note: String
+  let work: Work
+  let peer: Peer
+
+  init(
+    _ name: String, _ figures: [Figure], rounds: Int? = nil, note: String, peer: Peer, work: @escaping Work
+  ) {
+    self.name = name
+    self.figures = figures
+    self.rounds = rounds
+    self.note = note
+    self.work = work
+    self.peer = peer
+  }
+}
+
+/// What came of a row: a number for each figure, in each round.
+struct Measured {
+  let row: Row
+  private(set) var post = [[Double]]()
+  private(set) var peer = [[Double]]()
+  /// Why there is no figure of the post office, or none of the peer.
+  private(set) var postTrouble: String?
+  private(set) var peerTrouble: String?
+
+  /// Measures the row and its peer in turn.
+  init(_ row: Row, in yard: Yard) throws {
+    self.row = row
+    let rounds = min(row.rounds ?? .max, yard.scale.rounds)
+    for round in 1...rounds where postTrouble == nil {
+      Streams.error("bench: \(row.name), round \(round) of \(rounds)\n")
+      postTrouble = try Measured.attempt(row.work, yard, &post)
+      if postTrouble == nil, peerTrouble == nil {
+        peerTrouble = try Measured.attempt(row.peer.work, yard, &peer)
+      }
+    }
+  }
+
+  /// - Returns: why it could not be measured.
+  private static func attempt(_ work: Work, _ yard: Yard, _ values: inout [[Double]]) throws -> String? {
+    do {
+      values.append(try work(yard))
+      return nil
+    } catch let error as Interrupted {
+      throw error
+    } catch {
+      return "\(error)"
+    }
+  }
+}
+
+/// The middle one; of two, what lies between them.
+func median(_ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  precondition(!sorted.isEmpty, "there is a round at least")
+  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}
+
+/// The value that so many percent do not exceed.
+func percentile(_ percent: Int, _ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  precondition(!sorted.isEmpty, "there is a value at least")
+  return sorted[max(0, (sorted.count * percent + 99) / 100 - 1)]
+}
+
+/// A number with so many digits behind the point.
+func decimal(_ value: Double, _ digits: Int) -> String {
+  let power = (0..<digits).reduce(1) { product, _ in product * 10 }
+  let scaled = Int((value * Double(power)).rounded())
+  if digits == 0 { return String(scaled) }
+  let fraction = String(scaled % power)
+  return "\(scaled / power)." + String(repeating: "0", count: digits - fraction.count) + fraction
+}

@@ -1,0 +1,117 @@
+// How long it takes from the moment in which `post send` is called to the first instruction of the handler:
+// where nothing else is to be done, and where a slow neighbour has a long queue.
+
+import Linux
+import TestKit
+
+enum LatencyRows {
+  static let all = [idle, fairness]
+
+  private static let idle = Row(
+    "latency, idle watcher", [Figure("p50", .milliseconds), Figure("p95", .milliseconds)], rounds: 3,
+    note: "from post send to the handler's first instruction",
+    peer: Peer("inotifywait -m | while read", shellLoop)
+  ) { yard in
+    let box = try quickBox(yard, "idle") { _ in }
+    let latencies = try serving(["quick"], in: box, yard) { try send(in: box, yard, to: $0) }
+    return [percentile(50, latencies), percentile(95, latencies)]
+  }
+
+  private static let fairness = Row(
+    "fairness",
+    [
+      Figure("p50", .milliseconds, goal: "< 50 ms"), Figure("p95", .milliseconds),
+      Figure("max", .milliseconds, isWorst: true),
+    ], rounds: 3,
+    note: "beside one where 10 x LETTERS wait for sleep 1",
+    peer: Peer("the same mailbox alone") { yard in
+      let box = try quickBox(yard, "idle") { _ in }
+      return spread(try serving(["quick"], in: box, yard) { try send(in: box, yard, to: $0) })
+    }
+  ) { yard in
+    let box = try quickBox(yard, "fairness") { box in
+      try yard.post("subscribe", "slow", "backlog", in: box)
+      let bodies = (1...yard.scale.manyLetters).map { "letter \($0)\n" }.joined()
+      try yard.post("send", "backlog", "--lines", in: box, input: bodies)
+    }
+    try yard.configure("slow", ["Handler: sleep 1"], in: box)
+    let latencies = try serving(["quick", "slow"], in: box, yard) { watcher in
+      try yard.wait(for: watcher, in: box, lookingEvery: 10) {
+        try yard.count("cur", of: "slow", in: box) > 0
+      }
+      return try send(in: box, yard, to: watcher)
+    }
+    return spread(latencies)
+  }
+
+  private static func spread(_ latencies: [Double]) -> [Double] {
+    [percentile(50, latencies), percentile(95, latencies), percentile(100, latencies)]
+  }
+
+  /// A fresh spool with a mailbox `quick`, whose handler writes down when it began, and what else is prepared.
+  private static func quickBox(
+    _ yard: Yard, _ name: String, and prepare: (Sandbox) throws -> Void
+  ) throws -> Sandbox {
+    let box = try yard.spool(name) { box in
+      try yard.post("subscribe", "quick", "news", in: box)
+      try prepare(box)
+    }
+    try yard.configure("quick", ["Handler: \(try yard.program("stamp")) \(box.root)/stamps"], in: box)
+    return box
+  }
+
+  /// Runs a watcher while `body` is at work.
+  private static func serving<Value>(
+    _ mailboxes: [String], in box: Sandbox, _ yard: Yard, _ body: (Running) throws -> Value
+  ) throws -> Value {
+    let watcher = try box.start([Sandbox.binary, "watch"] + mailboxes.map { Path($0) })
+    let value = try body(watcher)
+    try yard.stop(watcher, in: box)
+    return value
+  }
+
+  /// Sends letters, each when the one before has arrived.
+  /// - Returns: the latency of each, milliseconds.
+  private static func send(in box: Sandbox, _ yard: Yard, to watcher: Running) throws -> [Double] {
+    // It must watch before the first letter comes, and the first letter is not like the others.
+    try yard.pause(milliseconds: settling)
+    return Array(
+      try (0...yard.scale.sends).map { number in
+        let start = Clock.wall
+        try yard.post("send", "news", in: box, input: "letter \(number)\n")
+        var stamps = [Int64]()
+        try yard.wait(for: watcher, in: box, lookingEvery: 2, atMost: patience) {
+          stamps = ((try? box.read("stamps")) ?? "").split(separator: "\n").compactMap { Int64($0) }
+          return stamps.count > number
+        }
+        try yard.pause(milliseconds: gap)
+        return Double(stamps[number] - start) / 1e6
+      }.dropFirst())
+  }
+
+  /// How long a watcher, or what stands for one, gets to come to rest. Milliseconds.
+  private static let settling: Int64 = 1000
+  /// A letter that has not arrived by then never will. Seconds.
+  private static let patience: Int64 = 60
+  /// Between one letter's arrival and the next letter. Milliseconds.
+  private static let gap: Int64 = 20
+
+  /// What people write who have no `post watch`.
+  private static func shellLoop(_ yard: Yard) throws -> [Double] {
+    let box = try quickBox(yard, "idle") { _ in }
+    guard try yard.run(["/bin/sh", "-c", "command -v inotifywait"], in: box).code == 0 else {
+      throw Failure("inotifywait is not here")
+    }
+    let loop = """
+      cd spool/mailboxes/quick || exit
+      inotifywait -m -q -e create -e moved_to --format %f new | while read -r name; do
+        \(try yard.program("stamp")) ../../../stamps < "new/$name" && mv "new/$name" done/
+      done
+      """
+    let watcher = try box.start(["/bin/bash", "-c", Path(loop)])
+    let latencies = try send(in: box, yard, to: watcher)
+    watcher.kill(.kill)
+    _ = try yard.end(of: watcher)
+    return [percentile(50, latencies), percentile(95, latencies)]
+  }
+}

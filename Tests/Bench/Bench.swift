@@ -13,7 +13,7 @@ import TestKit
 
 /// All rows, those with a peer first: absolute figures tell more of the machine than of the post office.
 /// Another row is another value in one of these lists.
-private let allRows = ThroughputRows.all + StreamRows.all + LatencyRows.all
+private let allRows = ThroughputRows.all + StreamRows.all + LatencyRows.all + MailboxRows.all
 
 /// - Returns: the exit code.
 func runBench() -> Int32 {

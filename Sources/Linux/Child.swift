@@ -66,7 +66,9 @@ package struct Child: ~Copyable {
     var pid: pid_t = 0
     let code = withCStrings(words) { argv in
       withCStrings(environment) { envp in
-        argv[0].map { posix_spawnp(&pid, $0, &actions, &attributes, argv, envp) } ?? EINVAL
+        OpenFiles.withGivenLimit {
+          argv[0].map { posix_spawnp(&pid, $0, &actions, &attributes, argv, envp) } ?? EINVAL
+        }
       }
     }
     if code != 0 { throw Errno(code) }

@@ -43,6 +43,13 @@ package enum Streams {
     text.withUTF8 { try? write(UnsafeRawBufferPointer($0), to: 2) }
   }
 
+  /// What standard error leads to.
+  package static func errorStatus() throws(Errno) -> Status {
+    var buffer = stat()
+    if fstat(2, &buffer) < 0 { throw Errno(errno) }
+    return Status(buffer)
+  }
+
   /// Writes bytes for people to standard error: a handler's own words.
   package static func error(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { try? write($0, to: 2) }

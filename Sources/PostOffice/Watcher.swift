@@ -19,8 +19,8 @@ public final class Watcher {
   public var tell: (String) -> Void = { _ in }
   /// Takes what handlers wrote on standard error, with the mailbox it belongs to.
   public var relay: (Name, [UInt8]) -> Void = { _, _ in }
-  /// Called in every round, and at least this often (nanoseconds), for a manager that wants signs of life.
-  package var beat: (interval: Int64?, call: (Watcher) -> Void) = (nil, { _ in })
+  /// Called in every round; returns when to call it again at the latest, monotonic nanoseconds.
+  package var beat: (Watcher) -> Int64? = { _ in nil }
 
   var watches: WatchList
   var desks: [Name: Desk] = [:]
@@ -36,9 +36,9 @@ public final class Watcher {
   /// Desks with letters whose end could not be written down.
   var burdened: [Rota.Key: Desk] = [:]
   /// How many letters ended, and how, since the start.
-  package internal(set) var counts = Counts()
+  var counts = Counts()
   private var lastSync: Int64 = 0
-  private var lastBeat: Int64 = 0
+  private var nextBeat: Int64?
   var lastScan = Clock.monotonic
   private var nextSweep: Int64?
   private(set) var stopping: Int64?
@@ -58,10 +58,18 @@ public final class Watcher {
     var rest: [Claim] = []
   }
 
-  package struct Counts: Hashable, Sendable {
-    package var done = 0
-    package var retried = 0
-    package var failed = 0
+  struct Counts {
+    var done = 0
+    var retried = 0
+    var failed = 0
+  }
+
+  /// How it goes, in a line.
+  package var summary: String {
+    let paused = desks.values.count { $0.schedule.isHandlerBroken || $0.schedule.isPausedByHand }
+    let pauses = paused == 0 ? "" : "\(paused) paused, "
+    return "serving \(desks.count) mailboxes, \(pauses)\(jobs.count + streams.count) handlers at work; "
+      + "\(counts.done) letters done, \(counts.retried) to be tried again, \(counts.failed) failed"
   }
 
   /// The most turns in one round, before signals and ends are looked at again.
@@ -134,8 +142,7 @@ public final class Watcher {
         for (stream, _) in streams { stream.stop(now: now) }
       }
       if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { sync() }
-      beat.call(self)
-      lastBeat = now
+      nextBeat = beat(self)
       if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) {
         for (stream, _) in streams { stream.close() }
         if streams.isEmpty { break }
@@ -172,11 +179,22 @@ public final class Watcher {
     if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
     for desk in burdened.values where (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
-    for _ in 0..<Watcher.turnLimit {
-      guard stopping == nil, let turn = nextTurn() else { return false }
+    var turns = 0
+    while turns < Watcher.turnLimit {
+      guard stopping == nil, let turn = nextTurn() else { break }
       take(turn)
+      turns += 1
     }
-    return true
+    if rota.isShort { retireIdle() }
+    return turns == Watcher.turnLimit
+  }
+
+  /// Ends the streaming handler that has had no letters for the longest time: others wait for its place.
+  private func retireIdle() {
+    let idle = streams.filter { !$0.handler.hasLetters && $0.handler.room > 0 }
+    guard let oldest = idle.min(by: { $0.handler.idleSince < $1.handler.idleSince }) else { return }
+    oldest.handler.close()
+    oldest.desk.makeRoom()
   }
 
   private func nextTurn() -> Rota.Turn? {
@@ -210,7 +228,7 @@ public final class Watcher {
       times.append(now + Words.trimInterval)
     }
     if !unsynced.isEmpty { times.append(lastSync + Watcher.syncInterval) }
-    if let interval = beat.interval { times.append(lastBeat + interval) }
+    if let nextBeat { times.append(nextBeat) }
     if let stopping {
       if stopping > now { times.append(stopping) }
     } else {

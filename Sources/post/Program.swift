@@ -87,7 +87,7 @@ enum Program {
   static func complain(_ error: PostError) {
     if error.message.isEmpty { return }
     let text = error.message.hasPrefix("post ") ? error.message : "post: " + error.message
-    Streams.error(text + "\n")
+    Streams.error(Log.prefix(.error) + text + "\n")
   }
 }
 

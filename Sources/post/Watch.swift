@@ -17,9 +17,13 @@ enum Watch: Verb {
       decides: 0 done; 65 or 100 failed at once; 126 or 127 the handler is broken and
       the letter waits; anything else tried again later, with growing delays.
 
+      Batch, Handler-Mode and Order in mailbox.conf say how letters are handed over:
+      post-handler(7). A handler with which every letter fails at once, or that cannot
+      run, is broken: its mailbox pauses, and post status says so.
+
       SIGTERM or SIGINT stops: handlers at work may finish for ten seconds, then they
       are ended and their letters given back; a second signal does not wait. SIGHUP
-      reads the settings anew.
+      reads the settings anew. As a service it tells systemd how it is (sd_notify(3)).
       """,
     flags: [
       Flag("until-empty", help: "stop when nothing is left to do, retries included")
@@ -33,19 +37,36 @@ enum Watch: Verb {
     let names = try call.names(from: 0, as: "mailbox")
     let office = try call.office()
     let signals = try SignalFile.stopping()
+    OpenFiles.raiseLimit()
+    let manager = ServiceManager()
+    log(call, office)
     let watcher = try Watcher(office, mailboxes: names.isEmpty ? nil : names)
     watcher.untilEmpty = call.has("until-empty")
-    if call.isVerbose { watcher.tell = { Streams.error("post: \($0)\n") } }
+    watcher.beat = manager.beat
+    if call.isVerbose { watcher.tell = { Streams.error("\(Log.prefix(.info))post: \($0)\n") } }
     watcher.relay = { name, words in
+      let begin = Array("\(Log.prefix(.notice))\(name): ".utf8)
       for line in words.split(separator: UInt8(ascii: "\n")) {
-        Streams.error(Array("\(name): ".utf8) + line + [UInt8(ascii: "\n")])
+        Streams.error(begin + line + [UInt8(ascii: "\n")])
       }
     }
     try watcher.run(signals: signals.file.descriptor) {
       while let signal = try? signals.next() {
-        if signal == .hangUp { watcher.discover() } else { watcher.stop() }
+        if signal == .hangUp {
+          manager.isReloading()
+          watcher.discover()
+        } else {
+          manager.isStopping()
+          watcher.stop()
+        }
       }
     }
     return 0
+  }
+
+  /// In the journal, warnings have their priority.
+  private static func log(_ call: Call, _ office: Office) {
+    guard Log.isJournal, !call.isQuiet else { return }
+    office.warn = { Streams.error("\(Log.prefix(.warning))post: warning: \($0)\n") }
   }
 }

@@ -63,8 +63,11 @@ struct WatchBox {
     try folder.rename(Path("tmp/" + name), to: folder, Path("new/" + name))
   }
 
-  func start(_ words: String...) throws -> Running {
-    let watcher = try box.start([Sandbox.binary, "watch"] + words.map { Path($0) })
+  func start(_ words: String...) throws -> Running { try start(words) }
+
+  func start(_ words: [String], environment: [String: String] = [:]) throws -> Running {
+    let watcher = try box.start(
+      [Sandbox.binary, "watch"] + words.map { Path($0) }, environment: environment)
     watchers.all.append(watcher)
     return watcher
   }

@@ -126,6 +126,7 @@ extension Watcher {
     desksByKey[key] = desk
     changed.insert(key)
     desk.onChange = { [unowned self] in changed.insert(key) }
+    shareWindows()
   }
 
   func remove(_ desk: Desk) {
@@ -133,5 +134,11 @@ extension Watcher {
     desksByKey[desk.key] = nil
     changed.insert(desk.key)
     desk.onChange = {}
+    shareWindows()
+  }
+
+  private func shareWindows() {
+    let share = Window.share(of: desks.count)
+    for desk in desks.values where desk.mailbox.windowSize != share { desk.mailbox.windowSize = share }
   }
 }

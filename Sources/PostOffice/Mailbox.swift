@@ -11,6 +11,7 @@ public final class Mailbox {
   let beaconByte: UInt64
   /// Names waiting to be claimed; refilled from `new/`.
   var window = Window()
+  var windowSize = Window.usualSize
   /// Whether one letter may overtake another; nil: not read from the settings yet.
   var order: Settings.Order?
   /// Why the last claim got no letter although some may wait; nil: none waits.

@@ -6,8 +6,17 @@ import Linux
 
 /// The oldest names of `new/`, held so that it need not be listed for each of them.
 struct Window {
-  /// How many names are held of each kind. Memory does not grow with the backlog.
-  static let size = 256
+  /// How many names are held of each kind, if nobody says otherwise. Memory does not grow with the backlog.
+  static let usualSize = 256
+  /// A watcher holds so many names of each kind, over all its mailboxes; each mailbox its share, within these
+  /// bounds. To fill a window, the whole directory is read.
+  private static let sharedSize = 1 << 16
+  private static let sizes = 64...4096
+
+  /// The share of each of so many mailboxes.
+  static func share(of mailboxes: Int) -> Int {
+    min(max(sharedSize / max(1, mailboxes), sizes.lowerBound), sizes.upperBound)
+  }
 
   /// Letters that nobody has tried, and letters that come back; the oldest last.
   fileprivate var fresh: [Path] = []
@@ -81,7 +90,7 @@ extension Mailbox {
 
   private func fillWindow() throws(PostError) {
     var hasAgain = false
-    let fresh = try office.firstNames(in: layout[.new], limit: Window.size) { name in
+    let fresh = try office.firstNames(in: layout[.new], limit: windowSize) { name in
       let isAgain = EntryName.isTriedBefore(name)
       if isAgain { hasAgain = true }
       return !isAgain && !unreadable.contains(name)
@@ -89,13 +98,13 @@ extension Mailbox {
     window.fresh = fresh.reversed()
     window.again = []
     if hasAgain {
-      let again = try office.firstNames(in: layout[.new], limit: Window.size) { name in
+      let again = try office.firstNames(in: layout[.new], limit: windowSize) { name in
         EntryName.isTriedBefore(name) && !unreadable.contains(name)
       }
       window.again = again.reversed()
     }
-    window.mayHaveFresh = fresh.count == Window.size
-    window.mayHaveAgain = window.again.count == Window.size
+    window.mayHaveFresh = fresh.count == windowSize
+    window.mayHaveAgain = window.again.count == windowSize
   }
 
   /// What keeps a letter from being claimed in strict order.

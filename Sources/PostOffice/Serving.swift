@@ -89,6 +89,7 @@ extension Watcher {
       return try couldNotStart(error, [first], desk.take([first]), desk)
     }
     stream.give(first, desk.take([first]))
+    stream.send()
     streams.append((stream, desk))
     desk.streams.append(stream)
   }
@@ -98,6 +99,7 @@ extension Watcher {
     let limit = desk.schedule.pausedUntil == nil ? min(stream.room, Watcher.streamBurst) : 1
     let claims = try claim(upTo: limit, stream.hold, desk)
     for claim in claims { stream.give(claim, desk.take([claim])) }
+    stream.send()
     desk.makeRoom()
   }
 

@@ -91,6 +91,7 @@ final class StreamHandler {
   /// What claims are to be made for.
   var hold: Mailbox.Hold { .holder(holder) }
 
+  /// Puts a letter into its hands. It is told of it by ``send()``.
   func give(_ claim: Claim, _ errand: Desk.Errand) {
     let id = claim.letter.id
     let now = Clock.monotonic
@@ -108,10 +109,7 @@ final class StreamHandler {
     }
   }
 
-  private func tell(of claim: Claim) {
-    unsent += StreamLine(claim, settings).bytes
-    send()
-  }
+  private func tell(of claim: Claim) { unsent += StreamLine(claim, settings).bytes }
 
   /// Writes what it takes without waiting.
   func send() {
@@ -202,6 +200,7 @@ final class StreamHandler {
       (waitsToBeAlone, hasLetterAlone) = (nil, true)
       letters[id]?.at = now
       tell(of: last.claim)
+      send()
     }
   }
 

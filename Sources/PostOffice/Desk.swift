@@ -130,6 +130,8 @@ final class Desk {
   func look(_ now: Int64) throws(PostError) {
     let retries = try mailbox.putBackDue()
     let hands = try mailbox.reclaim(except: holding)
+    if !hasLooked || hands.putBack > 0 { mailbox.clearHolders() }
+    hasLooked = true
     schedule.looked(
       now: now, due: retries.next.map { monotonic($0) }, leaseEnds: hands.nextLease.map { monotonic($0) },
       held: hands.held > 0, putBack: retries.putBack + hands.putBack > 0)
@@ -178,6 +180,7 @@ final class Desk {
     schedule.works()
   }
 
+  private var hasLooked = false
   private var hasWorked = false
   private var hasMarked = false
 }

@@ -33,6 +33,45 @@ import Testing
     #expect(office.names("tmp").isEmpty)
   }
 
+  /// Handlers by the ways they get their letters. Each writes down what it has handled.
+  private static let ways: [(settings: [String], inFlight: Int)] = [
+    (["Handler: echo $POST_ID >> $POST_SPOOL/../handled", "Parallel: 10"], 10),
+    (
+      [
+        "Handler: f() { for f; do f=${f##*/}; echo ${f%%,*} >> $POST_SPOOL/../handled; done; }; f",
+        "Batch: 10", "Parallel: 3",
+      ], 30
+    ),
+    (
+      [
+        #"Handler: while read -r l; do l=${l#*\"id\":\"}; echo ${l%%\"*} >> $POST_SPOOL/../handled; "#
+          + #"echo done ${l%%\"*}; done"#,
+        "Handler-Mode: stream", "Batch: 10", "Parallel: 2",
+      ], 20
+    ),
+  ]
+
+  @Test(arguments: 0..<ways.count)
+  func amongAThousandLettersKilledWatchersCostOnlyWhatWasInHands(way: Int) throws {
+    let (settings, inFlight) = WatchKillTests.ways[way]
+    try office.subscribe("unused")
+    try office.configure("stock", settings)
+    try office.sendMany(1000)
+    let sent = Set(office.names("new"))
+    for kill in 1...5 {
+      let watcher = try office.start()
+      #expect(eventually { office.lines(of: "handled").count >= kill * 100 })
+      watcher.kill(.kill)
+      #expect(try watcher.wait().code == 128 + 9)
+    }
+    #expect(try office.watchUntilEmpty().code == 0)
+    let handled = office.lines(of: "handled")
+    #expect(Set(handled) == sent)
+    #expect(handled.count <= 1000 + 5 * inFlight)
+    #expect(office.counts() == [0, 0, 0, 1000, 0])
+    #expect(office.names("holders").isEmpty)
+  }
+
   @Test func aHandlerThatOutlivesItsWatcherKeepsItsLetter() throws {
     try office.subscribe(WatchKillTests.waiting)
     let id = try office.send()

@@ -46,6 +46,7 @@ extension Watcher {
       }
     }
     for name in arrived {
+      desks[name]?.isScanned = false
       desks[name]?.mailbox.window.arrived()
       desks[name]?.schedule.hint()
     }
@@ -59,7 +60,8 @@ extension Watcher {
     let layout = MailboxLayout(name)
     guard entry == layout.broken.name else { return true }
     guard let desk = desks[name], desk.schedule.isHandlerBroken else { return false }
-    if (try? office.root.exists(layout.broken)) == false { desk.markWorking() }
+    guard (try? office.root.exists(layout.broken)) == false else { return false }
+    desk.markWorking()
     return true
   }
 

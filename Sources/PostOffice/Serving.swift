@@ -36,6 +36,7 @@ extension Watcher {
   private func claim(upTo limit: Int, _ hold: Mailbox.Hold, _ desk: Desk) throws(PostError) -> [Claim] {
     let claims = try desk.mailbox.claim(upTo: limit, hold)
     if claims.isEmpty {
+      desk.isScanned = false
       switch desk.mailbox.block {
       case nil: desk.schedule.foundNothing()
       case .letter: desk.schedule.foundBlocked()
@@ -146,7 +147,9 @@ extension Watcher {
         if !left.isEmpty || now - stream.startedAt < Schedule.quick { desk.schedule.handlerDied(now: now) }
         office.warn(
           "mailbox \(desk.name): \(reason), with \(left.count) letters in its hands; it is started again")
-        for given in left { endOrWarn(given, .retry(reason), desk, words) }
+        for given in left {
+          if given.isTold { endOrWarn(given, .retry(reason), desk, words) } else { releaseOrWarn(given, desk) }
+        }
       } else {
         for given in left { releaseOrWarn(given, desk) }
       }

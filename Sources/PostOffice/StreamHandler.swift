@@ -45,6 +45,8 @@ final class StreamHandler {
     let claim: Claim
     let errand: Desk.Errand
     fileprivate(set) var at: Int64
+    /// It has been told of the letter.
+    fileprivate(set) var isTold = true
   }
 
   /// What it said.
@@ -106,6 +108,7 @@ final class StreamHandler {
       tell(of: claim)
     } else {
       waitsToBeAlone = id
+      letters[id]?.isTold = false
     }
   }
 
@@ -199,6 +202,7 @@ final class StreamHandler {
     } else if letters.count == 1, let id = waitsToBeAlone, let last = letters[id] {
       (waitsToBeAlone, hasLetterAlone) = (nil, true)
       letters[id]?.at = now
+      letters[id]?.isTold = true
       tell(of: last.claim)
       send()
     }

@@ -67,9 +67,8 @@ public final class Watcher {
   /// How it goes, in a line.
   package var summary: String {
     let paused = desks.values.count { $0.schedule.isHandlerBroken || $0.schedule.isPausedByHand }
-    let pauses = paused == 0 ? "" : "\(paused) paused, "
-    return "serving \(desks.count) mailboxes, \(pauses)\(jobs.count + streams.count) handlers at work; "
-      + "\(counts.done) letters done, \(counts.retried) to be tried again, \(counts.failed) failed"
+    return "mailboxes: \(desks.count), paused: \(paused); handlers at work: \(jobs.count + streams.count); "
+      + "letters done: \(counts.done), to be tried again: \(counts.retried), failed: \(counts.failed)"
   }
 
   /// The most turns in one round, before signals and ends are looked at again.
@@ -147,7 +146,7 @@ public final class Watcher {
         for (stream, _) in streams { stream.close() }
         if streams.isEmpty { break }
       }
-      for key in unsynced.keys { unsynced[key]?.mailbox.flushLog() }
+      for desk in unsynced.values { desk.mailbox.flushLog() }
       try wait(signals, onSignal, hasMore ? now : wakeAt())
     }
     for desk in burdened.values { settleRest(desk) }

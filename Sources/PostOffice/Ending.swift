@@ -135,6 +135,7 @@ extension Watcher {
     let id = claim.letter.id
     let settlement = try claim.settle(verdict, settings: settings, words: words)
     unsynced[desk.key] = desk
+    settled[desk.key] = desk
     if case .broken(let reason) = verdict {
       desk.mailbox.window.arrived()
       desk.markBroken(reason, now: Clock.monotonic)

@@ -33,6 +33,8 @@ public final class Watcher {
   /// Streaming handlers at work, and the desks that they work for.
   var streams: [(handler: StreamHandler, desk: Desk)] = []
   var unsynced: [Rota.Key: Desk] = [:]
+  /// Desks where letters have ended in this round.
+  var settled: [Rota.Key: Desk] = [:]
   /// Desks with letters whose end could not be written down.
   var burdened: [Rota.Key: Desk] = [:]
   /// How many letters ended, and how, since the start.
@@ -146,7 +148,8 @@ public final class Watcher {
         for (stream, _) in streams { stream.close() }
         if streams.isEmpty { break }
       }
-      for desk in unsynced.values { desk.mailbox.flushLog() }
+      for desk in settled.values { desk.mailbox.flushLog() }
+      settled = [:]
       try wait(signals, onSignal, hasMore ? now : wakeAt())
     }
     for desk in burdened.values { settleRest(desk) }

@@ -147,9 +147,8 @@ extension Watcher {
         if !left.isEmpty || now - stream.startedAt < Schedule.quick { desk.schedule.handlerDied(now: now) }
         office.warn(
           "mailbox \(desk.name): \(reason), with \(left.count) letters in its hands; it is started again")
-        for given in left {
-          if given.isTold { endOrWarn(given, .retry(reason), desk, words) } else { releaseOrWarn(given, desk) }
-        }
+        for given in left where given.isTold { endOrWarn(given, .retry(reason), desk, words) }
+        for given in left where !given.isTold { releaseOrWarn(given, desk) }
       } else {
         for given in left { releaseOrWarn(given, desk) }
       }

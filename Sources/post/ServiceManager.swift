@@ -73,7 +73,10 @@ final class ServiceManager {
 enum Log {
   /// Priorities as syslog(3) numbers them.
   enum Priority: Int {
-    case error = 3, warning, notice, info
+    case error = 3
+    case warning
+    case notice
+    case info
   }
 
   /// Whether standard error leads to the journal: `JOURNAL_STREAM` names its device and inode, systemd.exec(5).

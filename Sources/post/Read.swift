@@ -24,7 +24,7 @@ enum Read: Verb {
       Flag("follow", short: "f", help: "read all, then go on reading what arrives"),
       Flag(
         "batch", value: .required("N"),
-        help: "give a COMMAND N letters at once, or fewer if no more wait: their files, whole letters, as arguments"),
+        help: "give a COMMAND N letters at once, or fewer: their files, whole letters, as arguments"),
       Flag("peek", help: "only look: the letters stay where they are"),
       Flag(
         "format", value: .required("body|letter|json"),
@@ -91,7 +91,8 @@ enum Read: Verb {
   private static func limit(_ call: Call) throws(PostError) -> Int {
     try exclude(call, ["count", "all", "follow"], false)
     if call.has("all") || call.has("follow") { return .max }
-    return try call.count("count") ?? call.count("batch") ?? 1  // one letter, or one batch
+    if let count = try call.count("count") { return count }
+    return try call.count("batch") ?? 1  // one letter, or one batch
   }
 
   private static func exclude(_ call: Call, _ flags: [String], _ hasCommand: Bool) throws(PostError) {

@@ -41,6 +41,12 @@ struct WatchBox {
     try Directory(box.root).replace(Path("spool/mailboxes/\(mailbox)/mailbox.conf"), with: "draft")
   }
 
+  /// Writes a script for /bin/sh into the sandbox.
+  /// - Returns: the handler line that runs it. What stands behind it becomes its arguments.
+  func program(_ script: String, _ name: String = "program") throws -> String {
+    "/bin/sh \(try box.write(name, script + "\n"))"
+  }
+
   /// Sends a letter and returns its ID.
   @discardableResult
   func send(_ body: String = "4711", to topic: String = "orders") throws -> String {
@@ -79,6 +85,19 @@ struct WatchBox {
   /// The names in a place of a mailbox.
   func names(_ place: String, of mailbox: String = "stock") -> [String] {
     box.names(in: "spool/mailboxes/\(mailbox)/\(place)")
+  }
+
+  /// The attempts that letters in a place of a mailbox have had, by their bodies.
+  func attempts(in place: String, of mailbox: String = "stock") -> [String: String] {
+    var attempts = [String: String]()
+    for name in names(place, of: mailbox) {
+      guard let letter = try? box.read("spool/mailboxes/\(mailbox)/\(place)/\(name)"),
+        let body = letter.firstRange(of: "\n\n")
+      else { continue }
+      let attempt = name.split(separator: ",").first { $0.hasPrefix("A=") }
+      attempts[String(letter[body.upperBound...])] = attempt.map { String($0.dropFirst(2)) } ?? "none"
+    }
+    return attempts
   }
 
   /// The counts of new, cur, later, done, failed.

@@ -18,7 +18,7 @@ extension Watcher {
     do throws(Errno) { file = try office.root.open(Layout.watcher, .append(permissions: 0o644)) } catch {
       return noticeKind()  // in another's office, or on a full disk, neither can be tested
     }
-    if watches.hears(file) == false { isDeaf("inotify is deaf here") } else { noticeKind() }
+    if watches.hearsTheWatchersFile() == false { isDeaf("inotify is deaf here") } else { noticeKind() }
     if (try? file.tryLock(.exclusive, byte: sorterByte)) == false {
       office.warn("another watcher is at work in \(office.path); it and this one share the letters")
     }

@@ -77,12 +77,11 @@ struct WatchList: ~Copyable {
     inotify.unwatch(watch)
   }
 
-  /// Whether the kernel tells that a file at the top of the spool was closed. Other hints that came meanwhile
-  /// are kept.
+  /// Whether the kernel tells that the watchers' file, which is there, was closed after writing. Other hints that
+  /// came meanwhile are kept.
   /// - Returns: nil if that cannot be tested.
-  mutating func hears(_ file: borrowing File) -> Bool? {
-    guard watches[.office] != nil,
-      (try? File(Path("/proc/self/fd/\(file.descriptor)"), .write)) != nil,
+  mutating func hearsTheWatchersFile() -> Bool? {
+    guard watches[.office] != nil, (try? File(spool / Layout.watcher, .write)) != nil,
       let heard = try? hints()
     else { return nil }
     early += heard

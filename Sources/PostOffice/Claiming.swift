@@ -87,13 +87,15 @@ extension Mailbox {
   /// - Throws: as for one. What was claimed before the trouble is returned all the same.
   func claim(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
     guard isStrict else { return try claimAny(upTo: limit, hold) }
-    return try inOrder { () throws(PostError) in try claimAny(upTo: limit, hold) }
+    return try inOrder { (bound) throws(PostError) in try claimAny(upTo: limit, hold, before: bound) }
   }
 
-  private func claimAny(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
+  private func claimAny(upTo limit: Int, _ hold: Hold, before bound: LetterID? = nil) throws(PostError)
+    -> [Claim]
+  {
     var claims = [Claim]()
     do throws(PostError) {
-      while claims.count < limit, let claim = try claimNext(hold, freshOnly: !claims.isEmpty) {
+      while claims.count < limit, let claim = try claimNext(hold, freshOnly: !claims.isEmpty, before: bound) {
         claims.append(claim)
         if claim.attempt > 1 { break }  // it failed before: it shall fail alone
       }
@@ -104,11 +106,16 @@ extension Mailbox {
     return claims
   }
 
-  private func claimNext(_ hold: Hold, freshOnly: Bool) throws(PostError) -> Claim? {
+  private func claimNext(_ hold: Hold, freshOnly: Bool, before bound: LetterID?) throws(PostError) -> Claim? {
     var troubles = [PostError]()
-    while let name = try nextName(freshOnly: freshOnly) {
+    while let name = try nextName(freshOnly: freshOnly, before: bound) {
       do throws(Letter.Flaw) {
-        guard let claim = try claim(name, hold) else { continue }
+        guard let claim = try claim(name, hold) else {
+          if !isStrict { continue }
+          window.forget()
+          for trouble in troubles { office.warn(trouble.message) }
+          return nil
+        }
         for trouble in troubles { office.warn(trouble.message) }
         return claim
       } catch {

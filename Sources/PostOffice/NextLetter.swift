@@ -36,6 +36,15 @@ struct Window {
     mayHaveAgain = true
   }
 
+  /// What is in mind may be wrong.
+  mutating func forget() {
+    (fresh, again) = ([], [])
+    (mayHaveFresh, mayHaveAgain, isForgotten) = (true, true, true)
+  }
+
+  /// Nothing is in mind, and nobody has looked since.
+  fileprivate(set) var isForgotten = false
+
   /// It must be filled before the next name is taken.
   fileprivate func isWorn(isStrict: Bool, freshOnly: Bool) -> Bool {
     if freshOnly { return fresh.isEmpty && mayHaveFresh }
@@ -79,10 +88,17 @@ extension Mailbox {
   }
 
   /// The next name that has not been offered yet.
-  /// - Parameter freshOnly: of letters that nobody has tried, even if it is the others' turn.
-  func nextName(freshOnly: Bool = false) throws(PostError) -> Path? {
+  /// - Parameters:
+  ///   - freshOnly: of letters that nobody has tried, even if it is the others' turn.
+  ///   - bound: only if its ID is before this one.
+  func nextName(freshOnly: Bool = false, before bound: LetterID? = nil) throws(PostError) -> Path? {
     if window.isWorn(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
-    return window.next(isStrict: isStrict, freshOnly: freshOnly)
+    guard let name = window.next(isStrict: isStrict, freshOnly: freshOnly) else { return nil }
+    if let bound, EntryName(name).id >= bound {
+      window.putBack(name)
+      return nil
+    }
+    return name
   }
 
   /// Gives letters that could not be opened another chance.
@@ -95,6 +111,7 @@ extension Mailbox {
       if isAgain { hasAgain = true }
       return !isAgain && !unreadable.contains(name)
     }
+    window.isForgotten = false
     window.fresh = fresh.reversed()
     window.again = []
     if hasAgain {
@@ -115,27 +132,48 @@ extension Mailbox {
     case claimer
   }
 
+  /// How often a name in mind may be gone, before others are left to their haste.
+  private static let missLimit = 100
+
   /// Runs a claim if no letter is in hands, and none before the next waits for another attempt. A lock on
   /// `cur/` admits one claimer at a time, or two could find it empty.
-  func inOrder(_ claim: () throws(PostError) -> [Claim]) throws(PostError) -> [Claim] {
+  ///
+  /// A letter that waits is put back by anybody, without that lock. So `later/` is looked through before `new/`:
+  /// a letter on its way from the one to the other is seen in one of them, or in both. Names in mind count only
+  /// while nothing is under way, and until a letter of ours comes back; and if one of them is gone, somebody has
+  /// claimed it meanwhile, and where the letter is by now must be seen.
+  /// - Parameter claim: claims letters whose IDs are before the one it is given.
+  func inOrder(_ claim: (LetterID?) throws(PostError) -> [Claim]) throws(PostError) -> [Claim] {
     let what = "cannot claim a letter of mailbox \(name)"
     let cur = try attempt(what) { () throws(Errno) in try office.root.directory(layout[.cur]) }
     guard try attempt(what, { () throws(Errno) in try cur.tryLock() }) else {
       block = .claimer
       return []
     }
-    block = nil
-    guard let next = try nextName() else { return [] }
-    window.putBack(next)
-    let id = EntryName(next).id
-    var isUnderWay = false
-    try attempt(what) { () throws(Errno) in
-      try cur.forEachName { bytes in isUnderWay = isUnderWay || EntryName(Path(bytes)).attempt != nil }
-      try office.root.directory(layout[.later]).forEachName { bytes in
-        isUnderWay = isUnderWay || EntryName(Path(bytes)).id < id
+    for _ in 0..<Mailbox.missLimit {
+      var isInHands = false
+      var firstLater: LetterID?
+      try attempt(what) { () throws(Errno) in
+        try cur.forEachName { bytes in isInHands = isInHands || EntryName(Path(bytes)).attempt != nil }
+        try office.root.directory(layout[.later]).forEachName { bytes in
+          let id = EntryName(Path(bytes)).id
+          firstLater = firstLater.map { min($0, id) } ?? id
+        }
       }
+      let isUnderWay = isInHands || firstLater != nil
+      if isUnderWay { window.forget() }
+      defer { if isUnderWay { window.forget() } }
+      block = nil
+      guard let next = try nextName() else { return [] }
+      window.putBack(next)
+      if isInHands || firstLater.map({ $0 < EntryName(next).id }) == true {
+        block = .letter
+        return []
+      }
+      let claims = try claim(firstLater)
+      if !claims.isEmpty || !window.isForgotten { return claims }
     }
-    if isUnderWay { block = .letter }
-    return isUnderWay ? [] : try claim()
+    block = .claimer
+    return []
   }
 }

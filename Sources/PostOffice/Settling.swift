@@ -91,6 +91,8 @@ extension Claim {
 
   private func end(in place: Place, _ name: EntryName) throws(PostError) {
     try mailbox.settle(entry.path, as: name, in: place)
+    // It will come back, and whoever puts it back may be another.
+    if place == .later || place == .new, mailbox.order == .strict { mailbox.window.forget() }
   }
 }
 

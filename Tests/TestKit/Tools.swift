@@ -63,6 +63,13 @@ package enum Machine {
   package static let hasOtherFileSystem = succeeds(
     "test -w /dev/shm && test $(stat -c %d /dev/shm) != $(stat -c %d .)")
   package static let isRoot = succeeds("test $(id -u) = 0")
+  /// Needs a kernel that counts the watches of each user namespace.
+  package static let canLimitWatches = succeeds("unshare -Ur sh -c '\(fewWatches(3))'")
+  package static let canOverlay = succeeds(
+    """
+    mkdir lower upper work merged && unshare -m mount -t overlay overlay \
+      -o lowerdir=lower,upperdir=upper,workdir=work merged
+    """)
   package static let hasMake = succeeds("make --version")
   package static let hasFlock = succeeds("flock --version")
   package static let hasShellcheck = succeeds("shellcheck --version")
@@ -73,6 +80,11 @@ package enum Machine {
 
   /// Runs the next words as a user who owns nothing.
   package static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+  /// In a user namespace of one's own: allows so many watches of inotify(7).
+  package static func fewWatches(_ count: Int) -> String {
+    "echo \(count) > /proc/sys/user/max_inotify_watches"
+  }
 
   private static func succeeds(_ script: String) -> Bool {
     (try? Sandbox().shell(script).code) == 0
@@ -91,6 +103,12 @@ extension Trait where Self == ConditionTrait {
   }
   package static var needsOtherFileSystem: Self {
     .enabled(if: Machine.hasOtherFileSystem, "/dev/shm is no other file system")
+  }
+  package static var needsFewWatches: Self {
+    .enabled(if: Machine.canLimitWatches, "a user namespace cannot limit its watches here")
+  }
+  package static var needsOverlay: Self {
+    .enabled(if: Machine.canOverlay, "an overlay cannot be mounted here")
   }
   package static var needsRoot: Self { .enabled(if: Machine.isRoot, "we are not root") }
   package static var needsMake: Self { .enabled(if: Machine.hasMake, "make is not here") }

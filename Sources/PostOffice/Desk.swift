@@ -153,11 +153,12 @@ final class Desk {
     if wasPaused, hasMarked { return }  // several that broke together are one break
     let pause = (max(0, (schedule.pausedUntil ?? now) - now) + 999_999_999) / 1_000_000_000
     let line = "handler is broken: \(settings.handler ?? "closure"): \(reason)"
-    mailbox.office.warn("mailbox \(name): \(line); tried again in \(pause)s")
     let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
     try? mailbox.office.replace(
       mailbox.layout.broken, with: "\(stamp) \(line)\n", through: mailbox.layout[.tmp])
     hasMarked = true
+    // Now only: whoever reads this may resume at once, and what ends the pause is that the sign goes.
+    mailbox.office.warn("mailbox \(name): \(line); tried again in \(pause)s")
   }
 
   /// What a verdict means in the light of those before it: when letter after letter fails at once, the handler

@@ -152,7 +152,7 @@ import Testing
     #expect(eventually { watcher.errorsSoFar.contains("tried again in 8s") })
     try office.box.write("mended", "")
     #expect(try office.box.post("resume", "stock").code == 0)
-    #expect(eventually(within: 4) { office.counts() == [0, 0, 31, 9, 0] })
+    #expect(eventually(within: 6) { office.counts() == [0, 0, 31, 9, 0] })
     #expect(try office.troubles().isEmpty)
   }
 

@@ -52,6 +52,36 @@ import Testing
     #expect(!watchers.contains { $0.hasEnded })
   }
 
+  @Test(arguments: ["Batch: 5", "Handler-Mode: stream"])
+  func nothingOvertakesItWithTwoWatchersOfManyLettersAtOnce(setting: String) throws {
+    let batch = """
+      cd $POST_SPOOL/..
+      for file; do
+        body=$(tail -n 1 "$file"); echo $body >> handled
+        test $body != 1 || test -e mended || exit 1
+      done
+      """
+    let stream = """
+      while next; do
+        echo $body >> $out/handled
+        if test $body != 1 || test -e $out/mended; then echo done $id; else echo retry $id; fi
+      done
+      """
+    if setting.hasPrefix("Batch") {
+      try office.subscribe(try office.program(batch), setting, "Order: strict", "Tries: 10000")
+    } else {
+      try office.stream(stream, "Order: strict", "Tries: 10000")
+    }
+    try office.sendMany(12)
+    let watchers = [try office.start(), try office.start()]
+    #expect(eventually { office.lines(of: "handled").count >= 20 })
+    #expect(order == ["1"])
+    try office.box.write("mended", "")
+    #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 12, 0] })
+    #expect(order == OrderTests.numbers)
+    #expect(!watchers.contains { $0.hasEnded })
+  }
+
   @Test func aReaderDoesNotOvertakeItEither() throws {
     try office.subscribe(OrderTests.failing, "Order: strict", "Retry: 1h")
     try office.sendMany(12)

@@ -46,7 +46,6 @@ final class Desk {
     self.mailbox = mailbox
     self.settings = settings
     self.key = key
-    mailbox.keepsLog = true
     takeUp(settings)
   }
 

@@ -123,6 +123,7 @@ extension Watcher {
 
   private func add(_ desk: Desk) {
     let key = desk.key
+    desk.mailbox.keepsLog = true  // a reader, which may be killed at any time, writes it at once
     nextKey += 1
     desks[desk.name] = desk
     desksByKey[key] = desk

@@ -128,7 +128,7 @@ final class SmallDisk: Sendable {
   /// Files that no command should leave: half-written, empty, or of a failed attempt.
   func debris() throws -> [String] {
     try script(
-      "cd disk/spool; find . -type f \\( -size 0 -o -path '*/tmp/*' \\) -o -path '*/subscribers/.*' -o -name '.ballast' -size 0"
+      "cd disk/spool; find . -type f ! -name .watcher \\( -size 0 -o -path '*/tmp/*' \\) -o -path '*/subscribers/.*' -o -name '.ballast' -size 0"
     ).split(separator: "\n").map(String.init)
   }
 }

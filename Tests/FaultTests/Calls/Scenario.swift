@@ -47,6 +47,25 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     printf 'Subject: foreign\\n\\n6' > spool/topics/orders/tmp/f; mv spool/topics/orders/tmp/f spool/topics/orders/new/f
     """
 
+  /// A handler that gets whole letters as files; each has its body in its last line.
+  private static let batches = """
+    echo 'for letter; do tail -n 1 "$letter"; echo; done >> "${POST_SPOOL:-$PWD/spool}/../handled"' > book
+    handler 'sh ../../../book'; echo 'Batch: 2' >> $conf
+    """
+
+  /// A handler that is told of letter after letter.
+  private static let stream = """
+    cat > book <<'END'
+    while IFS= read -r letter; do
+      id=${letter#*\\"id\\":\\"} id=${id%%\\"*}
+      file=${letter#*\\"file\\":\\"} file=${file%%\\"*}
+      { tail -n 1 "$file"; echo; } >> ../../../handled
+      echo "done $id"
+    done
+    END
+    handler 'sh ../../../book'; echo 'Handler-Mode: stream' >> $conf
+    """
+
   static let all: [Scenario] = [
     Scenario(name: "send", command: ["send", "orders", "-m", "new"], sends: ["new"]),
     Scenario(
@@ -82,6 +101,17 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     Scenario(
       name: "watch with a handler that fails", before: "handler 'exit 1'; echo 'Retry: 1ms..1ms' >> $conf",
       command: ["watch", "--until-empty"]),
+    Scenario(
+      name: "watch with batches", before: batches, command: ["watch", "--until-empty"], hands: true),
+    Scenario(
+      name: "watch with a batch that fails", before: "\(batches); sed -i '1i test $# = 1 || exit 1' book",
+      command: ["watch", "--until-empty"], hands: true),
+    Scenario(name: "watch with a stream", before: stream, command: ["watch", "--until-empty"], hands: true),
+    Scenario(
+      name: "read --batch -- COMMAND", before: batches,
+      command: ["read", "stock", "--all", "--batch", "2", "--", "sh", "book"], hands: true),
+    Scenario(name: "pause", command: ["pause", "stock"]),
+    Scenario(name: "resume", before: "post pause stock", command: ["resume", "stock"]),
     Scenario(name: "sweep", before: disorder, command: ["sweep"], has: ["1", "2", "3", "4", "5", "6"]),
     Scenario(
       name: "check --repair", before: disorder, command: ["check", "--repair"],

@@ -2,10 +2,10 @@
 // what happened goes in, the next turn or the time to wake comes out. Times are monotonic nanoseconds.
 //
 // Those who have something to do stand in three lines, served in turn, each first come, first served: who
-// needs no handler, who needs its first, who needs a further one. With every turn one goes to the end of
-// its line again, so a long backlog or a slow handler holds up nobody else; and the last line may use half
-// of all handlers only, so there is always one for a mailbox that has none. A turn costs the same however
-// many mailboxes there are.
+// needs no handler, who needs its first, who needs a further one. Each stands in a line once, and keeps its
+// place there when it is looked at meanwhile. With every turn one goes to the end of its line again, so a
+// long backlog or a slow handler holds up nobody else; and the last line may use half of all handlers only,
+// so there is always one for a mailbox that has none. A turn costs the same however many mailboxes there are.
 
 /// Whose turn it is, over all mailboxes.
 struct Rota {
@@ -27,14 +27,13 @@ struct Rota {
   private(set) var isShort = false
 
   private var schedules: [Key: Schedule] = [:]
-  /// Those whose place must be found anew.
+  /// Those who may have to stand in line.
   private var changed: Set<Key> = []
   private var lines = [Line](repeating: Line(), count: Place.allCases.count)
-  private var places: [Key: Place] = [:]
   private var turn = 0
   private var alarms = Alarms()
 
-  private enum Place: Int, CaseIterable {
+  fileprivate enum Place: Int, CaseIterable {
     case needsNone, needsFirst, needsAnother
   }
 
@@ -52,15 +51,15 @@ struct Rota {
   /// Whose turn it is now; nil: nobody's, until something happens or ``wakeAt`` comes.
   mutating func next(now: Int64) -> Turn? {
     while let key = alarms.popDue(now) { changed.insert(key) }
-    for key in changed { place(key, now) }
+    for key in changed.sorted() { lineUp(key, now) }
     changed = []
     isShort = false
     for _ in Place.allCases {
       defer { turn = (turn + 1) % Place.allCases.count }
       guard let place = Place(rawValue: turn) else { continue }
       while let key = lines[turn].first {
-        guard places[key] == place, let schedule = schedules[key] else {
-          lines[turn].removeFirst()  // it stands elsewhere by now
+        guard let schedule = schedules[key], schedule.belongs(in: place, now) else {
+          lines[turn].removeFirst()  // it needs nothing here any more
           continue
         }
         guard hasRoom(in: place) else {
@@ -68,9 +67,8 @@ struct Rota {
           break
         }
         lines[turn].removeFirst()
-        places[key] = nil
         changed.insert(key)
-        return schedule.mustLook(now: now) ? .look(key) : .serve(key)
+        return place == .needsNone && schedule.mustLook(now: now) ? .look(key) : .serve(key)
       }
     }
     return nil
@@ -87,37 +85,43 @@ struct Rota {
     }
   }
 
-  /// Puts a mailbox into the line where it belongs.
-  private mutating func place(_ key: Key, _ now: Int64) {
-    guard let schedule = schedules[key] else {
-      places[key] = nil
-      return alarms.set(key, nil)
-    }
-    var place: Place?
-    if schedule.mustLook(now: now) || schedule.mayStart(now: now) && schedule.needsNoHandler {
-      place = .needsNone
-    } else if schedule.mayStart(now: now) {
-      place = schedule.running == 0 ? .needsFirst : .needsAnother
-    }
+  /// Puts a mailbox into the lines where it belongs and does not stand yet.
+  private mutating func lineUp(_ key: Key, _ now: Int64) {
+    guard let schedule = schedules[key] else { return alarms.set(key, nil) }
+    for place in Place.allCases where schedule.belongs(in: place, now) { lines[place.rawValue].append(key) }
     alarms.set(key, schedule.wakeAt.flatMap { $0 > now ? $0 : nil })
-    if let place, places[key] != place { lines[place.rawValue].append(key) }
-    places[key] = place
   }
 
   /// First come, first served.
   private struct Line {
     private var keys: [Key] = []
     private var head = 0
+    /// Those that stand in it, to be found at once.
+    private var members: Set<Key> = []
 
     var first: Key? { head < keys.count ? keys[head] : nil }
 
-    mutating func append(_ key: Key) { keys.append(key) }
+    /// Who stands in it already stays where it is.
+    mutating func append(_ key: Key) {
+      if members.insert(key).inserted { keys.append(key) }
+    }
 
     mutating func removeFirst() {
+      members.remove(keys[head])
       head += 1
       guard head > 1024 || head == keys.count else { return }
       keys.removeFirst(head)
       head = 0
+    }
+  }
+}
+
+extension Schedule {
+  fileprivate func belongs(in place: Rota.Place, _ now: Int64) -> Bool {
+    switch place {
+    case .needsNone: mustLook(now: now) || mayStart(now: now) && needsNoHandler
+    case .needsFirst: mayStart(now: now) && !needsNoHandler && running == 0
+    case .needsAnother: mayStart(now: now) && !needsNoHandler && running > 0
     }
   }
 }

@@ -44,6 +44,8 @@ public final class Watcher {
   var lastScan = Clock.monotonic
   private var nextSweep: Int64?
   private(set) var stopping: Int64?
+  /// Why it had to stop.
+  private var fate: PostError?
   /// Mailboxes that are not served, because of their settings.
   var hasUnserved = false
   var hasToldBlindness = false
@@ -154,6 +156,7 @@ public final class Watcher {
     }
     for desk in burdened.values { settleRest(desk) }
     sync()
+    if let fate { throw fate }
     try complain()
   }
 
@@ -250,10 +253,10 @@ public final class Watcher {
 
   private func wait(_ signals: Int32, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
     let ready = Ready(
-      [signals, watches.descriptor], jobs.map(\.handler), streams.map(\.handler),
+      [signals, fate == nil ? watches.descriptor : -1], jobs.map(\.handler), streams.map(\.handler),
       atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
     if ready.others[0] { onSignal() }
-    if ready.others[1] { try takeHints() }
+    if ready.others[1], fate == nil { try listen() }
     let now = Clock.monotonic
     if nextScan <= now {
       lastScan = now
@@ -274,6 +277,14 @@ public final class Watcher {
     }
     for job in jobs { job.handler.tend(now: now) }
     for (stream, _) in streams { stream.tend(now: now) }
+  }
+
+  /// Who cannot hear any more stops as if told to: handlers at work may finish, and what they did is written down.
+  private func listen() throws(PostError) {
+    do throws(PostError) { try takeHints() } catch let error where error.kind != .notFound {
+      fate = error
+      stop()
+    }
   }
 
   private var isIdle: Bool {

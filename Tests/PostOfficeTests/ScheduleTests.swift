@@ -128,8 +128,141 @@ import Testing
     #expect(try #require(schedule.wakeAt) > second, "or the watcher spins")
   }
 
+  // MARK: Pauses that are not the handler's fault, and doors that are shut
+
+  @Test func aStreamingHandlerThatDiesIsStartedAgainAfterAPauseThatGrows() throws {
+    var schedule = idle()
+    var now: Int64 = 0
+    var pauses = [Int64]()
+    for _ in 1...12 {
+      schedule.hint()
+      #expect(schedule.mayStart(now: now))
+      schedule.started()
+      schedule.handlerDied(now: now)
+      schedule.ended(due: nil)
+      #expect(!schedule.mayStart(now: now))
+      #expect(!schedule.isKnownBroken && !schedule.isHandlerBroken, "it is started again")
+      let next = try #require(schedule.wakeAt)
+      pauses.append(next - now)
+      now = next
+    }
+    #expect(pauses.first == Schedule.firstPause && pauses.last == Schedule.longestPause)
+    #expect(zip(pauses, pauses.dropFirst()).allSatisfy { $1 == min($0 * 2, Schedule.longestPause) })
+    #expect(schedule.mayStart(now: now))
+    schedule.works()
+    #expect(schedule.pausedUntil == nil)
+  }
+
+  @Test func oneDeathOfAHandlerWithManyLettersIsOnePause() {
+    var schedule = Schedule()
+    schedule.capacity = 64
+    for _ in 1...64 { schedule.started() }
+    for _ in 1...64 { schedule.handlerDied(now: 0) }
+    for _ in 1...64 { schedule.ended(due: second) }
+    #expect(schedule.pausedUntil == Schedule.firstPause)
+    #expect(schedule.running == 0)
+  }
+
+  @Test func pausedByHandNothingIsBegunAndNobodyWakes() {
+    var schedule = idle()
+    schedule.hint()
+    schedule.started()
+    schedule.isPausedByHand = true
+    #expect(!schedule.isIdle, "what is under way goes on")
+    schedule.ended(due: second)
+    schedule.hint()
+    for now in [0, second, 100 * second] {
+      #expect(!schedule.mayStart(now: now) && !schedule.mustLook(now: now))
+    }
+    #expect(schedule.wakeAt == nil)
+    #expect(schedule.isIdle, "post watch --until-empty ends")
+    schedule.isPausedByHand = false
+    #expect(!schedule.isIdle)
+    #expect(schedule.wakeAt == second, "the retry is not forgotten")
+    #expect(schedule.mayStart(now: second) && schedule.mustLook(now: second))
+  }
+
+  @Test func aPauseByHandOutlastsThePauseOfABrokenHandler() {
+    var schedule = idle()
+    schedule.hint()
+    schedule.isBroken(now: 0)
+    schedule.isPausedByHand = true
+    #expect(schedule.wakeAt == nil)
+    #expect(!schedule.mayStart(now: 2 * second))
+    schedule.isPausedByHand = false
+    #expect(schedule.wakeAt == Schedule.firstPause)
+    #expect(!schedule.mayStart(now: 0) && schedule.mayStart(now: 2 * second))
+  }
+
+  @Test func whatIsClosedBeginsNothing() {
+    var schedule = Schedule()
+    schedule.looked(now: 0, due: second, leaseEnds: nil, held: false, putBack: true)
+    schedule.isOpen = false
+    schedule.hint()
+    #expect(!schedule.mayStart(now: 9 * second) && !schedule.mustLook(now: 9 * second))
+    #expect(schedule.wakeAt == nil)
+    schedule.isOpen = true
+    #expect(schedule.mayStart(now: 9 * second) && schedule.wakeAt == second)
+  }
+
+  // MARK: Suspicion
+
+  /// Letters fail at once, one after another.
+  /// - Returns: for how many of them the handler is to blame.
+  private func blamed<Numbers: Sequence>(_ schedule: inout Schedule, for numbers: Numbers) -> Int
+  where Numbers.Element == Int {
+    var count = 0
+    for number in numbers where schedule.failedAtOnce(LetterID(Path("\(number).M1.x"))) { count += 1 }
+    return count
+  }
+
+  @Test func manyLettersThatFailAtOnceAreTheHandlersFault() {
+    var schedule = idle()
+    let before = blamed(&schedule, for: 1..<Schedule.suspicion)
+    let last = blamed(&schedule, for: [0])
+    #expect(before == 0 && last == 1)
+  }
+
+  @Test func oneLetterThatFailsAtOnceOftenIsNot() {
+    var schedule = idle()
+    let often = blamed(&schedule, for: Array(repeating: 1, count: 1000))
+    let others = blamed(&schedule, for: 2..<Schedule.suspicion)
+    #expect(often == 0 && others == 0)
+  }
+
+  @Test func aLetterThatIsDoneMakesUpForAllBefore() {
+    var schedule = idle()
+    for round in 0..<10 {
+      let count = blamed(&schedule, for: (1..<Schedule.suspicion).map { 100 * round + $0 })
+      #expect(count == 0)
+      schedule.works()
+    }
+  }
+
+  @Test func whileTheHandlerIsBrokenEachFailureIsItsFault() {
+    var schedule = idle()
+    schedule.isBroken(now: 0)
+    let broken = blamed(&schedule, for: [1])
+    schedule.works()
+    let working = blamed(&schedule, for: [1])
+    #expect(broken == 1 && working == 0)
+  }
+
+  // MARK: Random histories
+
+  @Test(arguments: Seeded.seeds(1, 2, 3)) func randomHistoriesInStrictOrder(seed: UInt64) throws {
+    var random = Seeded(seed)
+    for round in 0..<200 {
+      do {
+        var world = StrictWorld()
+        for _ in 0..<100 { try world.happens(StrictWorld.anyEvent(&random), &random) }
+        try world.finish(&random)
+      } catch { throw Failure("\(error); seed \(seed), round \(round)") }
+    }
+  }
+
   @Test func randomHistories() {
-    let seed = UInt64(Host.random)
+    let seed = Seeded.anySeed
     var random = Seeded(seed)
     for round in 0..<300 { history(&random, "seed \(seed), round \(round)") }
   }

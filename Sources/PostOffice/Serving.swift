@@ -106,7 +106,10 @@ extension Watcher {
 
   /// Hears what a streaming handler has said, tells it what it takes, and notices its end.
   func listen(to stream: StreamHandler, _ desk: Desk, _ sign: Ready.StreamSign) {
-    if sign.listens { stream.send() }
+    if sign.listens {
+      stream.send()
+      desk.makeRoom()
+    }
     if sign.hasSaid { takeAnswers(of: stream, desk) }
     if sign.hasEnded { takeEnd(of: stream, desk) }
   }
@@ -140,7 +143,11 @@ extension Watcher {
     do throws(Errno) {
       let (left, exit, reason) = try stream.finish()
       let now = Clock.monotonic
-      if case .broken(let how) = Verdict(exit), reason != nil {
+      if let trouble = stream.trouble {
+        office.warn("mailbox \(desk.name): \(trouble)")
+        desk.schedule.handlerDied(now: now)
+        for given in left { releaseOrWarn(given, desk) }
+      } else if case .broken(let how) = Verdict(exit), reason != nil {
         desk.markBroken(how, now: now)
         for given in left { releaseOrWarn(given, desk) }
       } else if let reason {
@@ -154,6 +161,9 @@ extension Watcher {
       }
     } catch {
       office.warn(PostError(error, "cannot tell how a handler of mailbox \(desk.name) ended").message)
+      // They come back as from a dead holder.
+      for given in stream.takeLeft() { desk.giveUp(given.claim, of: given.errand, due: nil) }
+      desk.schedule.hint()
     }
     desk.streams.removeAll { $0 === stream }
     closeIfOver(desk)

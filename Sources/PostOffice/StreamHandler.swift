@@ -26,6 +26,8 @@ final class StreamHandler {
   private var waitsToBeAlone: LetterID?
   private var isClosed = false
   private var ending = Ending.none
+  /// Why it cannot be told of letters.
+  private(set) var trouble: String?
   /// When it last answered, or got letters after it had none. Monotonic nanoseconds.
   private var lastSign: Int64
   /// Since when it has no letters.
@@ -85,7 +87,7 @@ final class StreamHandler {
 
   /// For how many more letters it has room.
   var room: Int {
-    isClosed || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count
+    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count
   }
 
   var hasLetters: Bool { !letters.isEmpty }
@@ -118,8 +120,11 @@ final class StreamHandler {
   func send() {
     while !unsent.isEmpty {
       do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
+        // It would never answer what it was not told of.
         unsent = []
-        return  // it has closed its standard input, and will hardly answer what it has not read
+        trouble = PostError(error, "the handler cannot be told of letters").message
+        if ending == .none { end(.stopped, Clock.monotonic) }
+        return
       }
     }
     unsent = []
@@ -232,9 +237,10 @@ final class StreamHandler {
   }
 
   /// If its deadline is over, its process group is asked to end, and later made to.
-  func tend(now: Int64) {
+  /// - Returns: whether that has come: it takes no more letters.
+  func tend(now: Int64) -> Bool {
     words.trim()
-    guard let due = deadline, due <= now else { return }
+    guard let due = deadline, due <= now else { return false }
     switch ending {
     case .none: end(endBy.map { $0 <= now } == true ? .stopped : .timedOut, now)
     case .timedOut, .stopped:
@@ -242,6 +248,7 @@ final class StreamHandler {
       ending = .killed
     case .killed: break
     }
+    return true
   }
 
   /// Tells it to end now.
@@ -259,6 +266,12 @@ final class StreamHandler {
 
   private var wasTimedOut = false
 
+  /// Takes the letters that it has not answered out of its hands, in order.
+  func takeLeft() -> [Given] {
+    defer { (letters, order) = ([:], []) }
+    return order.compactMap { letters[$0] }
+  }
+
   /// Reaps it.
   /// - Returns: the letters that it has not answered, in order, and what is to be said of its end; nil: it
   ///   ended because it was told to.
@@ -266,8 +279,7 @@ final class StreamHandler {
     guard let ended = child.take() else { preconditionFailure("a handler finishes once") }
     ended.signal(.kill)  // what it started goes with it
     let exit = try ended.reap()
-    let left = order.compactMap { letters[$0] }
-    (letters, order) = ([:], [])
+    let left = takeLeft()
     if wasTimedOut { return (left, exit, "silent for \(settings.timeout?.postText ?? "too long")") }
     if isClosed { return (left, exit, nil) }
     switch exit {

@@ -276,7 +276,7 @@ public final class Watcher {
       }
     }
     for job in jobs { job.handler.tend(now: now) }
-    for (stream, _) in streams { stream.tend(now: now) }
+    for (stream, desk) in streams where stream.tend(now: now) { desk.makeRoom() }
   }
 
   /// Who cannot hear any more stops as if told to: handlers at work may finish, and what they did is written down.

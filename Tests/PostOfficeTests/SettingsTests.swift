@@ -47,6 +47,10 @@ import Testing
       ("Timeout: 0s", 1, "'0s'"), ("Timeout: 10", 1, "'10'"), ("Retry: 5m..1s", 1, "'5m..1s'"),
       ("Retry: 1s..", 1, "'1s..'"), ("Parallel: 257", 1, "'257'"), ("Parallel: -1", 1, "'-1'"),
       ("Handler:", 1, "''"), ("Keep: 1d", 1, "'Keep'"), ("Min-Free: 1M", 1, "'Min-Free'"),
+      ("Handler-Mode: Stream", 1, "'Stream'"), ("Handler-Mode:", 1, "''"), ("Batch: 0", 1, "'0'"),
+      ("Batch: 1001", 1, "'1001'"), ("Batch: ten", 1, "'ten'"), ("Order: strictly", 1, "'strictly'"),
+      ("Order: fifo", 1, "'fifo'"), ("Umask: 1000", 1, "'1000'"), ("Umask: 8", 1, "'8'"),
+      ("Umask: -1", 1, "'-1'"), ("Umask: u=rwx", 1, "'u=rwx'"), ("Max-Handlers: 4", 1, "'Max-Handlers'"),
       ("just words", 1, "'Name: value'"),
       ("Handler: a\n folded\n", 2, "'Name: value'"), ("Tries 3: x", 1, "'Name: value'"),
     ] as [(String, Int, String)])
@@ -62,6 +66,45 @@ import Testing
     #expect(throws: PostError.self) { _ = try read("Handler: x", .office) }
     #expect(throws: PostError.self) { _ = try read("Parallel: 2", .topic) }
     #expect(try read("Keep: 1d\nTries: 2", .office).tries == 2)
+  }
+
+  @Test func howLettersAreHandedOverIsRead() throws {
+    let settings = try read("Handler-Mode: stream\nBatch: 1000\nOrder: strict\nUmask: 027\n")
+    #expect(settings.handlerMode == .stream && settings.batch == 1000)
+    #expect(settings.order == .strict && settings.umask == 0o027)
+    let others = try read("handler-mode: exec\nBATCH: 1\norder: any\numask: 0")
+    #expect(others.handlerMode == .exec && others.batch == 1 && others.order == .any && others.umask == 0)
+    #expect(try read("Umask: 0777").umask == 0o777)
+  }
+
+  @Test func theOfficeSaysHowManyHandlersThereAre() throws {
+    #expect(Settings().maxHandlers == 256)
+    for count in [1, 256] { #expect(try read("Max-Handlers: \(count)", .office).maxHandlers == count) }
+    for bad in ["0", "257", "-1", "many", ""] {
+      #expect(throws: PostError.self) { _ = try read("Max-Handlers: \(bad)", .office) }
+    }
+    #expect(throws: PostError.self) { _ = try read("Max-Handlers: 4", .topic) }
+  }
+
+  @Test func aStreamGetsSeveralLettersUnlessTheSettingsSayOtherwise() throws {
+    #expect(try read("").lettersAtOnce == 1)
+    #expect(try read("Batch: 7").lettersAtOnce == 7)
+    #expect(try read("Handler-Mode: stream").lettersAtOnce == 64)
+    #expect(try read("Handler-Mode: stream\nBatch: 1").lettersAtOnce == 1)
+  }
+
+  @Test(arguments: ["1s..10m", "1ms..1ms", "0s", "3s", "1ms..2s"])
+  func delaysAreSpreadByAQuarterAndNeverTooLong(retry: String) throws {
+    let settings = try read("Retry: \(retry)")
+    for attempt in [1, 2, 3, 10, 1000] {
+      let delay = settings.delay(afterAttempt: attempt)
+      let spread = (0..<500).map { _ in settings.spread(delay) }
+      let least = try #require(spread.min())
+      let most = try #require(spread.max())
+      #expect(least >= delay * 0.749 && most <= min(delay * 1.251, settings.retry.upperBound))
+      // Below the longest they really differ, to both sides.
+      if delay * 1.3 < settings.retry.upperBound { #expect(least < delay * 0.85 && most > delay * 1.15) }
+    }
   }
 
   @Test func windowsLineEndsAreNoPartOfAValue() throws {

@@ -197,4 +197,30 @@ import Testing
         $0.hasPrefix("topics/orders/tmp/10.x: ") && $0.contains("and old; repaired: set aside")
       })
   }
+
+  // MARK: Holders
+
+  @Test(arguments: ["touch", "mkfifo"])
+  func theFileOfADeadHolderIsDebris(maker: String) throws {
+    let place = "mailboxes/stock/holders/0123456789abcdef"
+    try box.script("mkdir spool/mailboxes/stock/holders; \(maker) spool/\(place)")
+    try office.expect(place, "shows that letters are held, and nobody holds them", repaired: "removed")
+  }
+
+  @Test(arguments: ["Batch: 2", "Handler-Mode: stream"])
+  func theFileOfALivingHolderIsInOrder(settings: String) throws {
+    try box.script(
+      "printf 'Handler: touch ../../../held; sleep 60\\n\(settings)\\n' > spool/mailboxes/stock/mailbox.conf")
+    let watcher = try box.startPost("watch", "stock")
+    #expect(eventually { box.exists("held") })
+    #expect(box.entries("holders").count == 1)
+    try office.expectClean()
+    #expect(try office.check("--repair").isEmpty)
+    #expect(box.entries("holders").count == 1)
+    watcher.kill(.terminate)
+    watcher.kill(.terminate)
+    _ = try watcher.wait()
+    #expect(box.entries("holders").isEmpty)
+    try office.expectClean()
+  }
 }

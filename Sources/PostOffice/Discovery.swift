@@ -41,7 +41,9 @@ extension Watcher {
         if hint.name == Layout.settings { mustDiscover = true }
       case .topic(let name): open(topic: name)
       case .accepted(let name): topics[name]?.hint(now)
-      case .arrived(let name): arrived.insert(name)
+      case .arrived(let name):
+        arrived.insert(name)
+        desks[name]?.mailbox.heard(of: hint.name)
       case .mailbox(let name): if isNews(hint.name, of: name) { changed.insert(name) }
       }
     }

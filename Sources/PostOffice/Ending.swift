@@ -26,7 +26,7 @@ extension Watcher {
     try forAll(claims) { (claim) throws(PostError) in
       defer { desk.giveUp(claim, of: errand, due: nil) }
       try claim.release()
-      desk.mailbox.window.arrived()
+      desk.mailbox.window.cameBack()
       tell("\(desk.name): letter \(claim.letter.id) given back")
     }
   }
@@ -137,7 +137,7 @@ extension Watcher {
     unsynced[desk.key] = desk
     settled[desk.key] = desk
     if case .broken(let reason) = verdict {
-      desk.mailbox.window.arrived()
+      desk.mailbox.window.cameBack()
       desk.markBroken(reason, now: Clock.monotonic)
       return nil
     }

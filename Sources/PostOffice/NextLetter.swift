@@ -101,6 +101,14 @@ extension Mailbox {
     return name
   }
 
+  /// A letter has come into `new/` under this name. In strict order, one that others gave back may be older than
+  /// those in mind.
+  func heard(of name: Path) {
+    window.arrived()
+    let isOld = EntryName.isTriedBefore(name) || window.fresh.first.map { name < $0 } == true
+    if isOld, isStrict { window.cameBack() }
+  }
+
   /// Gives letters that could not be opened another chance.
   func forgetUnreadable() { unreadable = [] }
 

@@ -26,7 +26,7 @@ final class StreamHandler {
   private var waitsToBeAlone: LetterID?
   private var isClosed = false
   private var ending = Ending.none
-  /// Why it cannot be told of letters.
+  /// Why we cannot speak with it.
   private(set) var trouble: String?
   /// When it last answered, or got letters after it had none. Monotonic nanoseconds.
   private var lastSign: Int64
@@ -122,9 +122,7 @@ final class StreamHandler {
       do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
         // It would never answer what it was not told of.
         unsent = []
-        trouble = PostError(error, "the handler cannot be told of letters").message
-        if ending == .none { end(.stopped, Clock.monotonic) }
-        return
+        return breakOff("the handler cannot be told of letters", error)
       }
     }
     unsent = []
@@ -156,7 +154,10 @@ final class StreamHandler {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     defer { buffer.deallocate() }
     let count: Int
-    do throws(Errno) { count = try answers.read(into: buffer) } catch { return [] }
+    do throws(Errno) { count = try answers.read(into: buffer) } catch .again { return [] } catch {
+      breakOff("cannot read what the handler says", error)
+      return []
+    }
     if count == 0 {
       answers = File(owning: -1)  // it has closed its standard output: nothing more will come
       return []
@@ -262,6 +263,12 @@ final class StreamHandler {
     wasTimedOut = reason == .timedOut
     lastSign = now
     child?.signal(.terminate)
+  }
+
+  /// It is ended, for we cannot speak with it.
+  private func breakOff(_ what: String, _ error: Errno) {
+    if trouble == nil { trouble = PostError(error, what).message }
+    if ending == .none { end(.stopped, Clock.monotonic) }
   }
 
   private var wasTimedOut = false

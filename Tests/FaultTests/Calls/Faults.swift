@@ -31,6 +31,7 @@ enum Fault: Sendable, CustomStringConvertible {
   private static let errors: [String: [Int32]] = [
     "openat": descriptors + [EACCES, EIO, ELOOP, EINTR],
     "mkdirat": names + [EMLINK],
+    "mknodat": names,
     "linkat": names + [EMLINK, EXDEV],
     "symlinkat": names,
     "renameat2": names + [EMLINK, EXDEV],
@@ -84,7 +85,8 @@ enum Fault: Sendable, CustomStringConvertible {
 
 extension Call {
   private static let changes: Set = [
-    "mkdirat", "linkat", "symlinkat", "renameat2", "renameat", "unlinkat", "write", "pwrite64", "ftruncate",
+    "mkdirat", "mknodat", "linkat", "symlinkat", "renameat2", "renameat", "unlinkat", "write", "pwrite64",
+    "ftruncate",
     "fallocate", "fchmod", "clone", "clone3", "vfork", "waitid", "wait4", "exit_group",
   ]
 

@@ -26,8 +26,10 @@ final class StreamHandler {
   private var waitsToBeAlone: LetterID?
   private var isClosed = false
   private var ending = Ending.none
-  /// Why we cannot speak with it.
+  /// Why it cannot be told of letters.
   private(set) var trouble: String?
+  /// Why it cannot be heard: it may have done its work.
+  private var unheard: String?
   /// When it last answered, or got letters after it had none. Monotonic nanoseconds.
   private var lastSign: Int64
   /// Since when it has no letters.
@@ -122,7 +124,8 @@ final class StreamHandler {
       do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
         // It would never answer what it was not told of.
         unsent = []
-        return breakOff("the handler cannot be told of letters", error)
+        trouble = PostError(error, "the handler cannot be told of letters").message
+        return breakOff()
       }
     }
     unsent = []
@@ -155,7 +158,8 @@ final class StreamHandler {
     defer { buffer.deallocate() }
     let count: Int
     do throws(Errno) { count = try answers.read(into: buffer) } catch .again { return [] } catch {
-      breakOff("cannot read what the handler says", error)
+      unheard = PostError(error, "cannot read what the handler says").message
+      breakOff()
       return []
     }
     if count == 0 {
@@ -266,8 +270,7 @@ final class StreamHandler {
   }
 
   /// It is ended, for we cannot speak with it.
-  private func breakOff(_ what: String, _ error: Errno) {
-    if trouble == nil { trouble = PostError(error, what).message }
+  private func breakOff() {
     if ending == .none { end(.stopped, Clock.monotonic) }
   }
 
@@ -287,6 +290,7 @@ final class StreamHandler {
     ended.signal(.kill)  // what it started goes with it
     let exit = try ended.reap()
     let left = takeLeft()
+    if let unheard { return (left, exit, unheard) }
     if wasTimedOut { return (left, exit, "silent for \(settings.timeout?.postText ?? "too long")") }
     if isClosed { return (left, exit, nil) }
     switch exit {

@@ -1,6 +1,6 @@
-// Which letter of a mailbox is claimed next: the oldest, but letters that are tried again and those that come
-// for the first time take turns, so that neither waits for all of the others. With `Order: strict` always
-// the oldest, and only when none before it is under way.
+// Which letter of a mailbox is claimed next: the oldest. But of letters that are tried again, and of those that
+// come for the first time, no more than a few in a row while there are some of the other kind, so that neither
+// waits for all of the others. With `Order: strict` always the oldest, and only when none before it is under way.
 
 import Linux
 
@@ -24,8 +24,11 @@ struct Window {
   /// There may be fresh letters, or letters that have come back, that were not there when it was filled.
   fileprivate var mayHaveFresh = true
   fileprivate var mayHaveAgain = true
-  /// Those that came back begin: mostly they are the oldest.
-  fileprivate var isTurnOfAgain = true
+  /// How many letters of one kind were taken in a row.
+  private var run = (isOfAgain: false, length: 0)
+
+  /// After so many in a row one of the other kind comes, if there is one.
+  private static let runLimit = 4
 
   /// Letters have arrived.
   mutating func arrived() { mayHaveFresh = true }
@@ -49,7 +52,7 @@ struct Window {
   fileprivate func isWorn(isStrict: Bool, freshOnly: Bool) -> Bool {
     if freshOnly { return fresh.isEmpty && mayHaveFresh }
     if again.isEmpty { return mayHaveAgain || fresh.isEmpty }
-    return fresh.isEmpty && mayHaveFresh && (isStrict || !isTurnOfAgain)
+    return fresh.isEmpty && mayHaveFresh && (isStrict || run.isOfAgain && run.length >= Window.runLimit)
   }
 
   /// Takes a name out.
@@ -58,9 +61,12 @@ struct Window {
       if isStrict, let old = again.last, let newcomer = fresh.last, old < newcomer { return nil }
       return fresh.popLast()
     }
-    guard let newcomer = fresh.last, let old = again.last else { return fresh.popLast() ?? again.popLast() }
-    defer { isTurnOfAgain.toggle() }
-    let takesAgain = isStrict ? old < newcomer : isTurnOfAgain
+    var takesAgain = fresh.isEmpty
+    if let newcomer = fresh.last, let old = again.last {
+      takesAgain = old < newcomer
+      if !isStrict, run.isOfAgain == takesAgain, run.length >= Window.runLimit { takesAgain.toggle() }
+    }
+    run = (takesAgain, run.isOfAgain == takesAgain ? run.length + 1 : 1)
     return takesAgain ? again.popLast() : fresh.popLast()
   }
 

@@ -79,7 +79,8 @@ import Testing
   }
 
   @Test func manyThatAreTriedAgainDoNotKeepOneNewLetterWaiting() throws {
-    #expect(try order(mailbox("10x", "11x", "12x", "13x", "14x", "99"), 5) == ["10x", "11x", "12x", "13x", "99"])
+    #expect(
+      try order(mailbox("10x", "11x", "12x", "13x", "14x", "99"), 5) == ["10x", "11x", "12x", "13x", "99"])
   }
 
   @Test func manyNewLettersDoNotKeepOneThatIsTriedAgainWaiting() throws {

@@ -159,6 +159,7 @@ final class StreamHandler {
     let count: Int
     do throws(Errno) { count = try answers.read(into: buffer) } catch .again { return [] } catch {
       unheard = PostError(error, "cannot read what the handler says").message
+      answers = File(owning: -1)  // or we should be woken for it again and again
       breakOff()
       return []
     }

@@ -86,6 +86,7 @@ extension Mailbox {
   /// - Returns: none if none is waiting.
   /// - Throws: as for one. What was claimed before the trouble is returned all the same.
   func claim(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
+    block = nil
     guard isStrict else { return try claimAny(upTo: limit, hold) }
     return try inOrder { (bound) throws(PostError) in try claimAny(upTo: limit, hold, before: bound) }
   }

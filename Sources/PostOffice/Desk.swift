@@ -60,6 +60,7 @@ final class Desk {
     if isOther { for stream in streams { stream.close() } }
     self.settings = settings
     takeUp(settings)
+    for stream in streams.dropFirst(parallel) { stream.close() }
     schedule.isOpen = true
     schedule.hint()
   }
@@ -84,6 +85,10 @@ final class Desk {
   func makeRoom() {
     guard isStreaming else {
       (schedule.capacity, schedule.needsNoHandler) = (parallel, false)
+      return
+    }
+    guard settings.order == .any else {
+      (schedule.capacity, schedule.needsNoHandler) = (1, streams.contains { $0.room > 0 })
       return
     }
     let room = streams.reduce(0) { $0 + $1.room }
@@ -152,9 +157,7 @@ final class Desk {
     if wasPaused, hasMarked { return }  // several that broke together are one break
     let pause = (max(0, (schedule.pausedUntil ?? now) - now) + 999_999_999) / 1_000_000_000
     let line = "handler is broken: \(settings.handler ?? "closure"): \(reason)"
-    let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
-    try? mailbox.office.replace(
-      mailbox.layout.broken, with: "\(stamp) \(line)\n", through: mailbox.layout[.tmp])
+    mark(line)
     hasMarked = true
     // Now only: whoever reads this may resume at once, and what ends the pause is that the sign goes.
     mailbox.office.warn("mailbox \(name): \(line); tried again in \(pause)s")
@@ -173,8 +176,29 @@ final class Desk {
     return .broken("letter after letter fails within a second, the last with \(reason)")
   }
 
+  /// A streaming handler died. If one after the other does, post status shall say so.
+  func markDead(_ reason: String) {
+    deaths += 1
+    if deaths < Desk.deathsToTell || hasMarked { return }
+    hasMarked = true
+    mark("handler dies again and again: \(settings.handler ?? ""): \(reason)")
+  }
+
+  /// So many deaths of streaming handlers, one after the other, are worth telling.
+  private static let deathsToTell = 3
+
+  /// Says what is the matter where post status looks.
+  private func mark(_ line: String) {
+    let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
+    try? mailbox.office.replace(
+      mailbox.layout.broken, with: "\(stamp) \(line)\n", through: mailbox.layout[.tmp])
+  }
+
+  private var deaths = 0
+
   /// The handler can be run (again).
   func markWorking() {
+    deaths = 0
     if hasMarked || !hasWorked { try? mailbox.office.root.remove(mailbox.layout.broken) }
     (hasWorked, hasMarked) = (true, false)
     schedule.works()

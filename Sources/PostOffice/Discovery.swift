@@ -61,7 +61,7 @@ extension Watcher {
   private func isNews(_ entry: Path, of name: Name) -> Bool {
     let layout = MailboxLayout(name)
     guard entry == layout.broken.name else { return true }
-    guard let desk = desks[name], desk.schedule.isHandlerBroken else { return false }
+    guard let desk = desks[name], desk.schedule.pausedUntil != nil else { return false }
     guard (try? office.root.exists(layout.broken)) == false else { return false }
     desk.markWorking()
     return true

@@ -18,28 +18,18 @@ extension Watcher {
   func endAll(
     _ claims: [Claim], _ errand: Desk.Errand, _ verdict: Verdict, _ desk: Desk, _ words: [UInt8] = []
   ) throws(PostError) {
-    try forAll(claims) { (claim) throws(PostError) in try end(claim, errand, verdict, desk, words) }
+    try office.forEach(claims) { (claim) throws(PostError) in try end(claim, errand, verdict, desk, words) }
   }
 
   /// Gives letters back, no attempt spent.
   func release(_ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk) throws(PostError) {
-    try forAll(claims) { (claim) throws(PostError) in
+    try office.forEach(claims) { (claim) throws(PostError) in
       defer { desk.giveUp(claim, of: errand, due: nil) }
+      settled[desk.key] = desk
       try claim.release()
       desk.mailbox.window.cameBack()
       tell("\(desk.name): letter \(claim.letter.id) given back")
     }
-  }
-
-  private func forAll(_ claims: [Claim], _ work: (Claim) throws(PostError) -> Void) throws(PostError) {
-    var trouble: PostError?
-    for claim in claims {
-      do throws(PostError) { try work(claim) } catch {
-        if let trouble { office.warn(trouble.message) }
-        trouble = error
-      }
-    }
-    if let trouble { throw trouble }
   }
 
   /// Ends a claim. If that cannot be written down for now, the letter stays in our hands, and it is tried again.
@@ -156,5 +146,22 @@ extension Watcher {
     case .released: break
     }
     return nil
+  }
+}
+
+extension Office {
+  /// Does something with each claim; one that goes wrong does not keep the others back.
+  /// - Throws: the last trouble, after everything else was done; others are told.
+  package func forEach(
+    _ claims: [Claim], _ work: (Claim) throws(PostError) -> Void
+  ) throws(PostError) {
+    var trouble: PostError?
+    for claim in claims {
+      do throws(PostError) { try work(claim) } catch {
+        if let trouble { warn(trouble.message) }
+        trouble = error
+      }
+    }
+    if let trouble { throw trouble }
   }
 }

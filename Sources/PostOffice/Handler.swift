@@ -16,7 +16,9 @@ package enum HandlerCommand: Sendable {
     switch self {
     case .words(let words): return [words + files]
     case .shell(let line):
-      let shell: [Path] = ["/bin/sh", "-c", Path(files.isEmpty ? line : line + " \"$@\"")]
+      let shell: [Path] = [
+        "/bin/sh", "-c", Path(files.isEmpty ? line : ShellWords.adding(filesTo: line) ?? line),
+      ]
       let throughShell = shell + (files.isEmpty ? [] : ["sh"] + files)
       return (ShellWords.plain(line).map { [$0 + files] } ?? []) + [throughShell]
     }

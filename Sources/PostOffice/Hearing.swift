@@ -53,7 +53,8 @@ extension Watcher {
   func scan() {
     if watches.isBlind { return hintAll() }
     for desk in desks.values {
-      desk.isScanned = !desk.schedule.mayHaveLetters && desk.schedule.running == 0
+      let isEmpty = desk.mailbox.block == nil && desk.mailbox.unreadable.isEmpty
+      desk.isScanned = isEmpty && !desk.schedule.mayHaveLetters && desk.schedule.running == 0
       desk.mailbox.window.arrived()
       desk.schedule.hint()
     }

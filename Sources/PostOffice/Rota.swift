@@ -23,7 +23,7 @@ struct Rota {
   var limit: Int
   /// How many are at work.
   var handlers = 0
-  /// Somebody waits until a handler ends.
+  /// Somebody waits for its first handler until another one ends.
   private(set) var isShort = false
 
   private var schedules: [Key: Schedule] = [:]
@@ -63,7 +63,7 @@ struct Rota {
           continue
         }
         guard hasRoom(in: place) else {
-          isShort = true
+          if place == .needsFirst { isShort = true }
           break
         }
         lines[turn].removeFirst()

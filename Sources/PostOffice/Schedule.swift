@@ -99,7 +99,7 @@ struct Schedule {
     if isFree || putBack { (mayHaveLetters, isBlocked) = (true, false) }
     expectsMore = due != nil || held || isBlocked
     lookAt = [due, leaseEnds].compactMap { $0 }.min()
-    if held {
+    if held || isBlocked && hasHeld {  // nothing tells of a lease that is settled
       let delay = min(Schedule.firstRecheck << Int64(min(handRounds, 10)), Schedule.longestRecheck)
       lookAt = min(lookAt ?? .max, now + delay)
       handRounds += 1

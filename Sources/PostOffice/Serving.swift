@@ -111,6 +111,7 @@ extension Watcher {
       desk.makeRoom()
     }
     if sign.hasSaid { takeAnswers(of: stream, desk) }
+    if Clock.monotonic - stream.heardAt >= Words.trimInterval { _ = heard(stream, desk) }
     if sign.hasEnded { takeEnd(of: stream, desk) }
   }
 
@@ -120,9 +121,9 @@ extension Watcher {
       case .chatter(let line):
         office.warn(
           "mailbox \(desk.name): the handler said '\(line)', which is no answer about a letter it has")
-      case .verdict(let verdict, let given):
+      case .verdict(let verdict, let given, let since):
         let words = verdict == .done ? [] : heard(stream, desk)
-        let judged = desk.judge(verdict, on: given.claim, after: Clock.monotonic - given.at)
+        let judged = desk.judge(verdict, on: given.claim, after: Clock.monotonic - since)
         endOrWarn(given, judged, desk, words)
       }
     }
@@ -147,11 +148,14 @@ extension Watcher {
         office.warn("mailbox \(desk.name): \(trouble)")
         desk.schedule.handlerDied(now: now)
         for given in left { releaseOrWarn(given, desk) }
-      } else if case .broken(let how) = Verdict(exit), reason != nil {
+      } else if case .broken(let how) = Verdict(exit) {
         desk.markBroken(how, now: now)
         for given in left { releaseOrWarn(given, desk) }
       } else if let reason {
-        if !left.isEmpty || now - stream.startedAt < Schedule.quick { desk.schedule.handlerDied(now: now) }
+        if !left.isEmpty || now - stream.startedAt < Schedule.quick {
+          desk.schedule.handlerDied(now: now)
+          desk.markDead(reason)
+        }
         office.warn(
           "mailbox \(desk.name): \(reason), with \(left.count) letters in its hands; it is started again")
         for given in left where given.isTold { endOrWarn(given, .retry(reason), desk, words) }

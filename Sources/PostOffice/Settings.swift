@@ -251,6 +251,15 @@ extension Office {
     var settings = Settings()
     try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
     try settingsFile(MailboxLayout(mailbox).settings)?.apply(to: &settings, scope: .mailbox)
+    // Otherwise a batch would seem done that nobody has seen.
+    if settings.handlerMode == .exec, settings.lettersAtOnce > 1, let line = settings.handler,
+      ShellWords.plain(line) == nil, ShellWords.adding(filesTo: line) == nil
+    {
+      throw PostError(
+        .badSettings,
+        "\(MailboxLayout(mailbox).settings): with Batch, files are added at the end of the Handler line, which is a "
+          + "comment or an operator; write \"$@\" where they belong")
+    }
     return settings
   }
 

@@ -31,6 +31,20 @@ package enum ShellWords {
     return words.map { Path($0) }
   }
 
+  /// A line with files behind its words, as the shell's `$@`, unless it says itself where they belong.
+  /// - Returns: nil if nothing can be added: the line ends in a comment or in an operator.
+  package static func adding(filesTo line: String) -> String? {
+    if line.contains("$@") { return line }
+    let bytes = Array(line.utf8)
+    let isComment = bytes.indices.contains { index in
+      let before = index == 0 ? UInt8(ascii: " ") : bytes[index - 1]
+      return bytes[index] == UInt8(ascii: "#") && " \t;&|()".utf8.contains(before)
+    }
+    let last = bytes.last { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+    if isComment || last.map({ ";&|\\".utf8.contains($0) }) ?? true { return nil }
+    return line + " \"$@\""
+  }
+
   /// A word as sh reads it back: bare if it is harmless, else in single quotes.
   package static func quoted(_ word: String) -> String {
     if !word.isEmpty, word.utf8.allSatisfy(isHarmless) { return word }

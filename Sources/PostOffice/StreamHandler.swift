@@ -24,7 +24,8 @@ final class StreamHandler {
   /// A letter that is tried again has it for itself, so that the one that kills it is found.
   private var hasLetterAlone = false
   private var waitsToBeAlone: LetterID?
-  private var isClosed = false
+  /// It is given no more letters.
+  private(set) var isClosed = false
   private var ending = Ending.none
   /// Why it cannot be told of letters.
   private(set) var trouble: String?
@@ -34,7 +35,7 @@ final class StreamHandler {
   private var lastSign: Int64
   /// Since when it has no letters.
   private(set) var idleSince: Int64
-  /// When it must end, since it was told that there are no more letters.
+  /// When it must end, since it has no letters and was told that there are no more.
   private var endBy: Int64?
 
   private enum Ending { case none, timedOut, stopped, killed }
@@ -55,7 +56,8 @@ final class StreamHandler {
 
   /// What it said.
   enum Answer {
-    case verdict(Verdict, Given)
+    /// - since: when it could begin with the letter, monotonic nanoseconds.
+    case verdict(Verdict, Given, since: Int64)
     /// A line that is no answer.
     case chatter(String)
   }
@@ -120,6 +122,10 @@ final class StreamHandler {
 
   /// Writes what it takes without waiting.
   func send() {
+    if holder.descriptor < 0 {
+      unsent = []
+      return
+    }
     while !unsent.isEmpty {
       do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
         // It would never answer what it was not told of.
@@ -136,7 +142,7 @@ final class StreamHandler {
   func close() {
     if isClosed { return }
     isClosed = true
-    endBy = Clock.monotonic + Watcher.stopGrace
+    if letters.isEmpty { endBy = Clock.monotonic + Watcher.stopGrace }
     send()
   }
 
@@ -193,8 +199,9 @@ final class StreamHandler {
     case "fail": verdict = .failed(said.isEmpty ? "the handler said fail" : said)
     default: return chatter(line)
     }
+    let since = max(given.at, lastSign)
     takeBack(given)
-    return .verdict(verdict, given)
+    return .verdict(verdict, given, since: since)
   }
 
   private func chatter(_ line: ArraySlice<UInt8>) -> Answer { .chatter(visible(Array(line.prefix(200)))) }
@@ -210,7 +217,8 @@ final class StreamHandler {
     if letters.isEmpty {
       hasLetterAlone = false
       idleSince = now
-    } else if letters.count == 1, let id = waitsToBeAlone, let last = letters[id] {
+      if isClosed { endBy = now + Watcher.stopGrace }
+    } else if !isClosed, letters.count == 1, let id = waitsToBeAlone, let last = letters[id] {
       (waitsToBeAlone, hasLetterAlone) = (nil, true)
       letters[id]?.at = now
       letters[id]?.isTold = true
@@ -220,7 +228,13 @@ final class StreamHandler {
   }
 
   /// What it has said on standard error.
-  func takeWords() -> [UInt8] { words.take() }
+  func takeWords() -> [UInt8] {
+    heardAt = Clock.monotonic
+    return words.take()
+  }
+
+  /// When its words were taken last, monotonic nanoseconds.
+  private(set) var heardAt = Clock.monotonic
 
   // MARK: Its end
 

@@ -44,6 +44,8 @@ public final class Watcher {
   var lastScan = Clock.monotonic
   private var nextSweep: Int64?
   private(set) var stopping: Int64?
+  /// Nothing is left to do, but to wait for streaming handlers to end.
+  private var isEnding = false
   /// Why it had to stop.
   private var fate: PostError?
   /// Mailboxes that are not served, because of their settings.
@@ -139,16 +141,17 @@ public final class Watcher {
     testHearing()
     while true {
       let now = Clock.monotonic
-      let hasMore = stopping == nil && work(now)
+      let hasMore = stopping == nil && !isEnding && work(now)
       if let deadline = stopping, deadline <= now {
         for job in jobs { job.handler.stop(now: now) }
         for (stream, _) in streams { stream.stop(now: now) }
       }
       if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { sync() }
       nextBeat = beat(self)
-      if jobs.isEmpty, stopping != nil || (untilEmpty && !hasMore && isIdle) {
+      if untilEmpty, !hasMore, jobs.isEmpty, isIdle { isEnding = true }
+      if isEnding || stopping != nil {
         for (stream, _) in streams { stream.close() }
-        if streams.isEmpty { break }
+        if jobs.isEmpty, streams.isEmpty { break }
       }
       for desk in settled.values { desk.mailbox.flushLog() }
       settled = [:]
@@ -156,6 +159,7 @@ public final class Watcher {
     }
     for desk in burdened.values { settleRest(desk) }
     sync()
+    for desk in desks.values { desk.mailbox.flushLog() }
     if let fate { throw fate }
     try complain()
   }
@@ -190,17 +194,26 @@ public final class Watcher {
       take(turn)
       turns += 1
     }
-    if rota.isShort { retireIdle() }
+    if rota.isShort { retireStream() }
     return turns == Watcher.turnLimit
   }
 
-  /// Ends the streaming handler that has had no letters for the longest time: others wait for its place.
-  private func retireIdle() {
-    let idle = streams.filter { !$0.handler.hasLetters && $0.handler.room > 0 }
-    guard let oldest = idle.min(by: { $0.handler.idleSince < $1.handler.idleSince }) else { return }
-    oldest.handler.close()
-    oldest.desk.makeRoom()
+  /// A mailbox waits for its first handler, and there is no place: ends the streaming handler that has had no
+  /// letters for the longest time, or else the oldest that has had its share of time, once it has answered.
+  private func retireStream() {
+    if streams.contains(where: \.handler.isClosed) { return }  // one is going already
+    let now = Clock.monotonic
+    let idle = streams.filter { !$0.handler.hasLetters }
+    let next =
+      idle.min { $0.handler.idleSince < $1.handler.idleSince }
+      ?? streams.filter { now - $0.handler.startedAt >= Watcher.streamShare }
+      .min { $0.handler.startedAt < $1.handler.startedAt }
+    next?.handler.close()
+    next?.desk.makeRoom()
   }
+
+  /// A streaming handler keeps its place for so long, when others wait for it.
+  private static let streamShare: Int64 = 1_000_000_000
 
   private func nextTurn() -> Rota.Turn? {
     for key in changed { rota[key] = desksByKey[key]?.schedule }
@@ -213,6 +226,7 @@ public final class Watcher {
     switch turn {
     case .look(let key), .serve(let key):
       guard let desk = desksByKey[key] else { return }
+      settled[key] = desk
       do throws(PostError) {
         if case .look = turn { try desk.look(Clock.monotonic) } else { try serve(desk) }
         desk.schedule.wasServed(now: Clock.monotonic)
@@ -290,6 +304,7 @@ public final class Watcher {
   private var isIdle: Bool {
     desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.schedule.isOpen }
       && topics.values.allSatisfy { $0.checkAt == nil || $0.isInTrouble }
+      && !streams.contains(where: \.handler.hasLetters)
   }
 
   private func sync() {

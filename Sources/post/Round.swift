@@ -120,7 +120,9 @@ struct Round {
       if claims.count > 1 { return try giveEach(claims, to: words, settings, signals, wasStopped) }
     case .done, .broken: break
     }
-    for claim in claims { try claim.settle(verdict, settings: settings) }
+    try mailbox.office.forEach(claims) { (claim) throws(PostError) in
+      try claim.settle(verdict, settings: settings)
+    }
     if case .broken = verdict { return (exit, false) }
     return (exit, !wasStopped)
   }
@@ -145,7 +147,7 @@ struct Round {
   }
 
   private func release(_ claims: [Claim]) throws(PostError) {
-    for claim in claims { try claim.release() }
+    try mailbox.office.forEach(claims) { (claim) throws(PostError) in try claim.release() }
   }
 
   /// Waits; a signal to us ends the command, and after it the round.

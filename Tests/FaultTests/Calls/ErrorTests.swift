@@ -93,7 +93,9 @@ import Testing
   private func run(_ stage: Stage, _ fault: Fault, at number: Int, _ name: String) throws -> Sandbox.Run? {
     let traced = try stage.start()
     for _ in 0..<number { _ = try stage.next(traced) }
-    guard let call = try stage.next(traced), call.name == name, try !traced.readsPipe(call) else { return nil }
+    guard let call = try stage.next(traced), call.name == name, try !traced.readsPipe(call) else {
+      return nil
+    }
     try traced.fail(fault.errno)
     var count = 1
     return try stage.finish(traced) { call in

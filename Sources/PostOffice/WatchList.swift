@@ -62,6 +62,8 @@ struct WatchList: ~Copyable {
     do throws(Errno) {
       let watch = try inotify.watch(spool / path, mask)
       if let old = watches[target], old != watch { targets[old] = nil }
+      // A directory that got another name keeps its watch, which is no longer that of the old name.
+      if let former = targets[watch], former != target { watches[former] = nil }
       targets[watch] = target
       watches[target] = watch
       unwatched.remove(target)

@@ -1,0 +1,49 @@
+// Mailboxes and topics that are moved away and come back, or are made anew, while the watcher is at work.
+
+import Linux
+import TestKit
+import Testing
+
+@Suite struct WatchMoveTests {
+  let office: WatchBox
+
+  init() throws {
+    office = try WatchBox()
+    try office.subscribe("cat; echo")
+  }
+
+  @Test func aMailboxThatIsMovedAwayAndBackGetsWhatWasHeldForIt() throws {
+    let watcher = try office.start()
+    try office.send("1")
+    #expect(eventually { watcher.outputSoFar == "1\n" })
+    try office.box.script(
+      "mv spool/mailboxes/stock away; post send -q orders -m 2; mv away spool/mailboxes/stock")
+    #expect(eventually { watcher.outputSoFar == "1\n2\n" })
+    try office.send("3")
+    #expect(eventually { watcher.outputSoFar == "1\n2\n3\n" })
+  }
+
+  @Test func aMailboxUnderAnotherNameIsServedUnderThat() throws {
+    let watcher = try office.start()
+    try office.send("1")
+    #expect(eventually { watcher.outputSoFar == "1\n" })
+    try office.box.script(
+      "mv spool/mailboxes/stock spool/mailboxes/store; post subscribe store orders --from now; rm spool/topics/orders/subscribers/stock"
+    )
+    try office.send("2")
+    #expect(eventually { watcher.outputSoFar == "1\n2\n" })
+    #expect(office.counts("store") == [0, 0, 0, 2, 0])
+  }
+
+  @Test func aTopicThatIsRemovedAndMadeAgainIsSorted() throws {
+    let watcher = try office.start()
+    try office.send("1")
+    #expect(eventually { watcher.outputSoFar == "1\n" })
+    try office.box.script("rm -r spool/topics/orders; post subscribe stock orders")
+    try office.deliverForeign("f", "Subject: s\n\n2")
+    #expect(eventually { watcher.outputSoFar == "1\n2\n" })
+    try office.box.script("mv spool/topics/orders away; mv away spool/topics/orders")
+    try office.deliverForeign("g", "Subject: s\n\n3")
+    #expect(eventually { watcher.outputSoFar == "1\n2\n3\n" })
+  }
+}

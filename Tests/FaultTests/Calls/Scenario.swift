@@ -59,8 +59,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     while IFS= read -r letter; do
       id=${letter#*\\"id\\":\\"} id=${id%%\\"*}
       file=${letter#*\\"file\\":\\"} file=${file%%\\"*}
-      # What is ended with it has not done its work, and it must not say so.
-      { tail -n 1 "$file" && echo; } >> ../../../handled && echo "done $id"
+      # It may be ended at any time: a line is written whole, or not at all, and done is only what was written.
+      body=$(tail -n 1 "$file") && echo "$body" >> ../../../handled && echo "done $id"
     done
     END
     handler 'sh ../../../book'; echo 'Handler-Mode: stream' >> $conf

@@ -83,7 +83,7 @@ struct WatchList: ~Copyable {
   /// came meanwhile are kept.
   /// - Returns: nil if that cannot be tested.
   mutating func hearsTheWatchersFile() -> Bool? {
-    guard watches[.office] != nil, (try? File(spool / Layout.watcher, .write)) != nil,
+    guard !unwatched.contains(.office), (try? File(spool / Layout.watcher, .write)) != nil,
       let heard = try? hints()
     else { return nil }
     early += heard

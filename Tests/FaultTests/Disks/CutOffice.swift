@@ -46,8 +46,6 @@ enum CutOffice {
     bodies + #"""
 
       RANDOM=$SEED
-      # Without this the cuts would prove nothing: what nobody synced must be gone.
-      echo lost > /mnt/disk/unsynced
       syncs=($SYNCS)
       step=0
       for command in "give archive" "give orders" "join stock" "give orders" "take stock" "watch stock"; do
@@ -69,6 +67,9 @@ enum CutOffice {
         esac
         if test ${syncs[step]} = yes; then date > /mnt/disk/other; sync /mnt/disk/other; fi
         step=$((step + 1))
+        # Without this the cuts would prove nothing: what nobody synced must be gone. Written at the last moment,
+        # for on a slow machine the kernel may write by itself what is older.
+        if test $step = 1; then echo lost > /mnt/disk/unsynced; fi
         cut alone-$step
       done
       leave

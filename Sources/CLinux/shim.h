@@ -17,6 +17,11 @@ static inline int clinux_rename_noreplace(int from_dir, const char *from, int to
   return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 1u /* RENAME_NOREPLACE */);
 }
 
+/// renameat2(2) with RENAME_EXCHANGE: the two names change places in one step.
+static inline int clinux_exchange(int one_dir, const char *one, int other_dir, const char *other) {
+  return (int)syscall(SYS_renameat2, one_dir, one, other_dir, other, 2u /* RENAME_EXCHANGE */);
+}
+
 /// getdents64(2), straight: readdir(3) would hide the errors and copy twice.
 static inline long clinux_getdents64(int fd, void *buffer, unsigned long size) {
   return syscall(SYS_getdents64, fd, buffer, size);
@@ -44,6 +49,8 @@ enum { clinux_ofd_getlk = 36, clinux_ofd_setlk = 37 };
 // glibc declares these under _GNU_SOURCE only, which would make this module's types differ from Glibc's.
 int fallocate(int fd, int mode, off_t offset, off_t length);
 int pipe2(int ends[2], int flags);
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size);
+int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
 int ppoll(struct pollfd *set, nfds_t count, const struct timespec *limit, const sigset_t *mask);
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);
 int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);

@@ -69,6 +69,14 @@ package struct Directory: ~Copyable {
     try twoNames(name, newName) { renameat(fd, $0, fd, $1) }
   }
 
+  /// Two names change places in one step, renameat2(2). EINVAL where the file system cannot.
+  package borrowing func exchange(
+    _ name: Path, with other: borrowing Directory, _ otherName: Path
+  ) throws(Errno) {
+    let (one, two) = (fd, other.fd)
+    try twoNames(name, otherName) { clinux_exchange(one, $0, two, $1) }
+  }
+
   /// A second name for the same inode. Never follows a symlink.
   package borrowing func link(
     _ name: Path, into target: borrowing Directory, _ newName: Path
@@ -105,6 +113,27 @@ package struct Directory: ~Copyable {
 
   /// Makes everything on this directory's file system durable, syncfs(2).
   package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(fd) } }
+
+  /// Gives this directory the mode, the owner and the access control lists, acl(5), of another.
+  package borrowing func copyAccess(of other: borrowing Directory) throws(Errno) {
+    let (own, wanted) = (try file.status(), try other.file.status())
+    if (own.owner, own.group) != (wanted.owner, wanted.group) {
+      try file.setOwner(wanted.owner, group: wanted.group)
+    }
+    if own.permissions != wanted.permissions || own.owner != wanted.owner {
+      try file.setPermissions(wanted.permissions)
+    }
+    for list in ["system.posix_acl_access", "system.posix_acl_default"] {
+      if let value = other.file.attribute(list) { try file.setAttribute(list, value) }
+    }
+  }
+
+  /// Whether nothing lies in it, hidden names included.
+  package borrowing func isEmpty() throws(Errno) -> Bool {
+    var isEmpty = true
+    try forEachEntry { _, _ in isEmpty = false }
+    return isEmpty
+  }
 
   /// How much of this directory's file system is free.
   package borrowing func space() throws(Errno) -> Space { try file.space() }

@@ -180,6 +180,19 @@ package struct File: ~Copyable {
   package borrowing func setOwner(_ owner: UInt32, group: UInt32) throws(Errno) {
     _ = try check { fchown(descriptor, owner, group) }
   }
+
+  /// An extended attribute, xattr(7); nil if there is none, or the file system knows none.
+  borrowing func attribute(_ name: String) -> [UInt8]? {
+    let size = fgetxattr(descriptor, name, nil, 0)
+    guard size > 0 else { return nil }
+    var value = [UInt8](repeating: 0, count: size)
+    let count = fgetxattr(descriptor, name, &value, size)
+    return count > 0 ? Array(value.prefix(count)) : nil
+  }
+
+  borrowing func setAttribute(_ name: String, _ value: [UInt8]) throws(Errno) {
+    _ = try check { fsetxattr(descriptor, name, value, value.count, 0) }
+  }
 }
 
 /// What fstatvfs(3) tells of a file system.

@@ -12,6 +12,7 @@ package final class Arrivals {
   package init(_ mailbox: Mailbox) throws(PostError) {
     desk = Desk(mailbox, try mailbox.settings())
     watches = try WatchList(mailbox.office.path)
+    watches.add(.mailbox(mailbox.name))
     watches.add(.arrived(mailbox.name))
     for topic in try mailbox.office.topics(of: mailbox.name) {
       watches.add(.accepted(topic.name))
@@ -52,6 +53,11 @@ package final class Arrivals {
     for hint in hints {
       switch hint.target {
       case .accepted(let name): topics[name]?.hint(Clock.monotonic)
+      case .mailbox:
+        if hint.name == MailboxLayout(desk.name)[.new].name {
+          watches.add(.arrived(desk.name))
+          hasArrived = true
+        }
       default: hasArrived = true
       }
     }

@@ -1,18 +1,236 @@
 // Bags: directories slow down as they fill, and ext4 never shrinks one. A full one is sealed: an empty
-// directory takes its place, and the full one becomes `bags/new.0000000042`.
+// directory takes its place, and the full one becomes `bags/new.0000000042`. Whoever reads takes the lowest bag
+// first; whoever finds a bag empty removes it.
+//
+// No letter is lost on the way:
+// - Sealing is one call of the kernel, and both directories bear a durable name before it and after it.
+// - Whoever has the directory open goes on in the bag that it becomes. So names that must be durable are made and
+//   synced through one and the same open directory; if it was removed meanwhile, that fails, and it is opened anew.
+// - What is sealed while somebody looks is met all the same: the directory is opened before the bags are listed.
+// - A bag goes by rmdir(2), which spares the one that a letter has just come into. Before that, what left it, and
+//   its becoming a bag, are made durable.
 
 import Linux
+
+/// A sealed directory.
+struct Bag: Hashable, Comparable {
+  /// Which directory it was: `new`; or `again`, for letters that came back into `new` while others waited in bags.
+  let place: Path
+  /// The lowest is read first. Of bags of `later`: no letter in it is due before, seconds since 1970.
+  let number: Int64
+  /// Of several bags of one number: which it is.
+  var part = 0
+  /// Its inode; 0 if it is not known.
+  var inode: UInt64 = 0
+
+  /// - Parameter number: how far behind the epoch, or the first seal, it may be; `new.0000000042` bears 42.
+  init(_ place: Path, _ number: Int64, part: Int = 0) {
+    (self.place, self.number, self.part) = (place, number, part)
+  }
+
+  /// Reads the name of a bag; nil: it is none.
+  init?(_ name: UnsafeRawBufferPointer, inode: UInt64) {
+    let parts = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    guard parts.count == 2 || parts.count == 3, !parts[0].isEmpty, let number = Bag.decimal(parts[1]) else {
+      return nil
+    }
+    place = Path(UnsafeRawBufferPointer(rebasing: parts[0]))
+    self.number = number
+    self.inode = inode
+    if parts.count == 3 {
+      guard let part = Bag.decimal(parts[2]) else { return nil }
+      self.part = Int(part)
+    }
+  }
+
+  private static func decimal(_ digits: Slice<UnsafeRawBufferPointer>) -> Int64? {
+    guard (1...15).contains(digits.count), digits.allSatisfy(\.isDigit) else { return nil }
+    return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+  }
+
+  /// Its file name.
+  var name: Path {
+    let digits = String(number)
+    let padding = String(repeating: "0", count: max(0, 10 - digits.count))
+    return Path("\(place.text).\(padding)\(digits)" + (part > 0 ? ".\(part)" : ""))
+  }
+
+  static func < (left: Bag, right: Bag) -> Bool {
+    (left.number, left.part) < (right.number, right.part)
+  }
+}
 
 enum Bags {
   /// A directory is full when it is larger than this: bytes, as stat(2) tells them. On ext4 some 900 letters.
   static let limit: Int64 = 64 << 10
+  /// The bags of `new` to which letters come back, as long as others wait in bags.
+  static let again: Path = "again"
 }
 
 extension Office {
-  /// Seals a directory of a topic or mailbox if it is full. Whoever has it open goes on in the bag that it becomes:
-  /// names that must be made durable are therefore made, and synced, through one and the same open directory.
+  // MARK: Reading
+
+  /// The bags of a directory of letters, the lowest first.
+  /// - Parameter place: of another than the directory's own name.
+  func bags(of folder: Path, place: Path? = nil) throws(Errno) -> [Bag] {
+    let place = place ?? folder.name
+    var found = [Bag]()
+    do throws(Errno) {
+      try root.directory(Layout.bags(of: folder)).forEachEntry { name, inode in
+        if let bag = Bag(name, inode: inode), bag.place == place { found.append(bag) }
+      }
+    } catch .noEntry { return [] }
+    return found.sorted()
+  }
+
+  /// Goes through the directories in which the letters of a place lie: its bags, the lowest first, and last the
+  /// directory itself. What is missing has no letters.
+  /// - Parameters:
+  ///   - hasReturns: the letters that came back count, too; they come first.
+  ///   - body: gets the directory's path by now, and the directory; says whether to go on.
+  func forEachFolder(
+    of folder: Path, hasReturns: Bool = true,
+    _ body: (_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool
+  ) throws(Errno) {
+    let home = Layout.bags(of: folder)
+    var live = try openIfThere(folder)
+    var bags = [Bag]()
+    for _ in 0..<4 {
+      bags = try self.bags(of: folder)
+      // Sealed since it was opened: it is met as a bag, and another has taken its place.
+      guard !bags.isEmpty, let inode = try live?.directory.file.status().inode,
+        bags.contains(where: { $0.inode == inode })
+      else { break }
+      live = try openIfThere(folder)
+    }
+    if hasReturns, folder.name == "new" {
+      bags = try self.bags(of: folder, place: Bags.again) + bags
+    }
+    for bag in bags {
+      let path = home / bag.name
+      guard let open = try openIfThere(path) else { continue }
+      guard try body(path, open.directory) else { return }
+    }
+    if let live { _ = try body(folder, live.directory) }
+  }
+
+  /// Goes through the names of the letters of a place, in no order.
+  func forEachLetter(
+    of folder: Path, _ body: (_ folder: Path, _ name: UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
+    try forEachFolder(of: folder) { path, directory throws(Errno) in
+      try directory.forEachEntry { name, inode in
+        if name.first != UInt8(ascii: ".") { body(path, name, inode) }
+      }
+      return true
+    }
+  }
+
+  /// Where a letter lies that was in the directory itself when it was seen.
+  func folder(of letter: Topic.Orphan, in place: Path) throws(Errno) -> Path? {
+    for bag in try bags(of: place).reversed() {
+      let path = Layout.bags(of: place) / bag.name
+      if try root.exists(path / letter.name) { return path }
+    }
+    return nil
+  }
+
+  func openIfThere(_ folder: Path) throws(Errno) -> OpenFolder? {
+    do throws(Errno) { return OpenFolder(folder, try root.directory(folder)) } catch .noEntry { return nil }
+  }
+
+  // MARK: Sealing
+
+  /// Seals a directory of a topic or mailbox if it is full; then one is free to prune a little of what was sealed
+  /// before. That it cannot be done now is no trouble: somebody else will pass by.
   /// - Parameters:
   ///   - folder: its path, such as `mailboxes/stock/new`.
   ///   - size: its size, as stat(2) tells it.
-  func sealIfFull(_ folder: Path, size: Int64) {}
+  func sealIfFull(_ folder: Path, size: Int64) {
+    guard size > Bags.limit, (try? seal(folder)) == true else { return }
+    pruneAfterSealing(folder)
+  }
+
+  /// - Parameter ifEmpty: replaces a directory that has grown and is empty by now, and else does nothing.
+  /// - Returns: false if somebody else is at it, or has just done it.
+  func seal(_ folder: Path, ifEmpty: Bool = false) throws(Errno) -> Bool {
+    let (home, place) = (Layout.bags(of: folder), folder.name)
+    let house = try root.directory(folder.parent)
+    if try !root.exists(home) {
+      do throws(Errno) { try root.makeDirectory(home) } catch .exists {}
+      try root.directory(home).copyAccess(of: house)
+      try house.sync()
+    }
+    let bags = try root.directory(home)
+    guard try bags.tryLock() else { return false }
+    let full = try house.directory(place)
+    guard try full.file.status().size > Bags.limit else { return false }
+    // Whoever put its names into it may have died before they were durable, and nobody looks for them in bags.
+    try full.sync()
+    let isEmpty = try full.isEmpty()
+    if ifEmpty, !isEmpty { return false }
+    let bag = try nextBag(of: folder)
+    let name = bag.name
+    do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}
+    do throws(Errno) {
+      try bags.directory(name).copyAccess(of: full)
+      try bags.sync()  // letters may come into it at once
+      if isEmpty {
+        try house.replace(place, with: home.name / name)  // fails if a letter has come meanwhile
+      } else {
+        try exchange(house, place, bags, bag)
+      }
+    } catch {
+      try? bags.removeDirectory(name)
+      throw error
+    }
+    try house.sync()
+    try bags.sync()
+    return true
+  }
+
+  /// What a directory is called when it is sealed now.
+  private func nextBag(of folder: Path) throws(Errno) -> Bag {
+    let bags = try bags(of: folder)
+    guard folder.name == "later" else { return Bag(folder.name, (bags.last?.number ?? 0) + 1) }
+    // Those of later/ bear a time. Whoever was about to put a letter into it will have done so by then.
+    let number = Clock.wall / 1_000_000_000 + 1
+    let last = bags.last { $0.number == number }
+    return Bag("later", number, part: last.map { $0.part + 1 } ?? 0)
+  }
+
+  private func exchange(
+    _ house: borrowing Directory, _ place: Path, _ bags: borrowing Directory, _ bag: Bag
+  ) throws(Errno) {
+    do throws(Errno) { try house.exchange(place, with: bags, bag.name) } catch .invalid {
+      // A file system that cannot (NFS, an old ZFS). For a moment the place is missing; should we die in it,
+      // whoever comes next makes it anew.
+      try house.rename(place, to: bags, Bag(place, bag.number + 1, part: bag.part).name)
+      try bags.rename(bag.name, to: house, place)
+    }
+  }
+
+  /// Removes a bag in which there was nothing. If a letter has come into it meanwhile, it stays.
+  func removeBag(_ path: Path, _ bag: borrowing Directory) {
+    let home = path.parent
+    do throws(Errno) {
+      try bag.sync()
+      try root.directory(home).sync()
+      try root.directory(home.parent).sync()
+      try root.removeDirectory(path)
+      try root.removeDirectory(home)  // it was the last
+    } catch {}
+  }
+}
+
+/// A directory of letters, held open: names are made in it and made durable, wherever it lies by then.
+final class OpenFolder {
+  /// Where it was opened.
+  let path: Path
+  let directory: Directory
+
+  init(_ path: Path, _ directory: consuming Directory) {
+    self.path = path
+    self.directory = directory
+  }
 }

@@ -22,11 +22,14 @@ extension Inspection {
     checkClaims(of: mailbox)
     checkHolders(of: mailbox)
     var count = 0
+    checkBags(of: room)
     for place in Place.states where place != .corrupt {
-      for entry in names(in: layout[place]) {
-        count += 1
-        checkLetter(entry, in: layout[place], of: room) { (how) throws(PostError) in
-          try setAside(entry, from: place, of: mailbox, room, how)
+      for folder in folders(of: layout[place]) {
+        for entry in names(in: folder) {
+          count += 1
+          checkLetter(entry, in: folder, of: room) { (how) throws(PostError) in
+            try setAside(entry, from: folder, of: mailbox, room, how)
+          }
         }
       }
     }
@@ -36,14 +39,14 @@ extension Inspection {
   }
 
   private func setAside(
-    _ entry: Path, from place: Place, of mailbox: Mailbox, _ room: Room, _ how: String
+    _ entry: Path, from folder: Path, of mailbox: Mailbox, _ room: Room, _ how: String
   ) throws(PostError) -> Outcome {
-    if place == .cur, isHeld(entry, mailbox) {
+    if folder == mailbox.layout[.cur], isHeld(entry, mailbox) {
       return .left("somebody has it in hands; run it again when that is over")
     }
     let corrupt = mailbox.layout[.corrupt]
     return try settingAside(corrupt, of: room) { () throws(PostError) in
-      guard try mailbox.setAside(entry, from: place, because: how) != nil else { return .gone }
+      guard try mailbox.setAside(entry, from: folder, because: how) != nil else { return .gone }
       return .done("set aside in \(corrupt)")
     }
   }
@@ -121,14 +124,14 @@ extension Inspection {
     }
     if often.isEmpty { return }
     var groups: [LetterID: [Path]] = [:]
-    forEachLetter(in: mailbox, places) { place, name in
+    forEachLetter(in: mailbox, places) { folder, name in
       let id = EntryName(name).id
-      if often.contains(id.hashValue) { groups[id, default: []].append(layout[place] / name) }
+      if often.contains(id.hashValue) { groups[id, default: []].append(folder / name) }
     }
     var pairs = [(Path, Path)]()
     for (_, names) in groups.sorted(by: { $0.key < $1.key }) {
       // Done twice is no trouble: its holder died between the work and saying so.
-      for other in names.dropFirst() where names[0].parent != layout[.done] {
+      for other in names.dropFirst() where names[0].place != layout[.done].name {
         pairs.append((names[0], other))
       }
     }
@@ -148,9 +151,9 @@ extension Inspection {
     return EntryName(one.name).id.isOurs || (first.inode == second.inode && first.device == second.device)
   }
 
-  private func forEachLetter(in mailbox: Mailbox, _ places: [Place], _ body: (Place, Path) -> Void) {
+  private func forEachLetter(in mailbox: Mailbox, _ places: [Place], _ body: (Path, Path) -> Void) {
     for place in places {
-      try? office.root.directory(mailbox.layout[place]).forEachName { bytes in body(place, Path(bytes)) }
+      try? office.forEachLetter(of: mailbox.layout[place]) { folder, bytes, _ in body(folder, Path(bytes)) }
     }
   }
 
@@ -181,10 +184,10 @@ extension Inspection {
     var lone = Set(notes)
     for place in Place.searchOrder where !lone.isEmpty {
       do throws(Errno) {
-        try office.root.directory(mailbox.layout[place]).forEachName {
-          lone.remove(EntryName(Path($0)).id.path)
+        try office.forEachLetter(of: mailbox.layout[place]) { _, bytes, _ in
+          lone.remove(EntryName(Path(bytes)).id.path)
         }
-      } catch .noEntry {} catch { return [] }  // what cannot be seen may be there
+      } catch { return [] }  // what cannot be seen may be there
     }
     return lone.filter { (try? office.root.exists(mailbox.layout[.notes] / $0)) == true }.sorted()
   }

@@ -15,7 +15,8 @@ extension Inspection {
     checkDebris(in: layout.tmp, of: room, layout.corrupt)
     // Before the work of others is finished: what is corrupt shall not be delivered.
     var count = 0
-    for folder in [layout.new] + heldFolders(of: topic) + [layout.cur] {
+    checkBags(of: room)
+    for folder in [layout.new] + heldFolders(of: topic) + folders(of: layout.cur) {
       for entry in names(in: folder) {
         count += 1
         checkLetter(entry, in: folder, of: room) { (how) throws(PostError) in

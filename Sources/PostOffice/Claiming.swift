@@ -47,7 +47,7 @@ extension Mailbox {
     }
     office.clearDebris(in: layout[.tmp])
     clearHolders()
-    _ = try putBackDue()
+    while try putBackDue().next.map({ $0 <= Clock.wall / 1_000_000 }) == true {}
     _ = try reclaim()
   }
 
@@ -109,9 +109,9 @@ extension Mailbox {
 
   private func claimNext(_ hold: Hold, freshOnly: Bool, before bound: LetterID?) throws(PostError) -> Claim? {
     var troubles = [PostError]()
-    while let name = try nextName(freshOnly: freshOnly, before: bound) {
+    while let (folder, name) = try nextName(freshOnly: freshOnly, before: bound) {
       do throws(Letter.Flaw) {
-        guard let claim = try claim(name, hold) else {
+        guard let claim = try claim(name, in: folder, hold) else {
           if !isStrict { continue }
           window.forget()
           for trouble in troubles { office.warn(trouble.message) }
@@ -122,9 +122,9 @@ extension Mailbox {
       } catch {
         switch error {
         case .corrupt(let how):
-          if let trouble = try setAside(name, from: .new, because: how) { troubles.append(trouble) }
+          if let trouble = try setAside(name, from: folder, because: how) { troubles.append(trouble) }
         case .errno(let errno):
-          let trouble = office.trouble(errno, "cannot claim \(layout[.new] / name)", in: layout.root)
+          let trouble = office.trouble(errno, "cannot claim \(folder / name)", in: layout.root)
           let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
           guard isItsOwn, unreadable.count < Mailbox.unreadableLimit else { throw trouble }
           unreadable.insert(name)
@@ -138,12 +138,15 @@ extension Mailbox {
   }
 
   /// - Returns: nil if somebody else was quicker.
-  private func claim(_ name: Path, _ hold: Hold) throws(Letter.Flaw) -> Claim? {
+  private func claim(_ name: Path, in folder: Path, _ hold: Hold) throws(Letter.Flaw) -> Claim? {
     let before = EntryName(name)
     let letter: Letter
     do throws(Letter.Flaw) {
-      letter = try Letter(layout[.new] / name, in: office.root, id: before.id)
-    } catch .errno(.noEntry) { return nil }
+      letter = try Letter(folder / name, in: office.root, id: before.id)
+    } catch .errno(.noEntry) {
+      noticeSeal(folder)
+      return nil
+    }
     try letter.verify()
     var entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1)
     do throws(Errno) {
@@ -154,100 +157,56 @@ extension Mailbox {
         guard before.id.isOneWord else { throw .nameTooLong }
         entry.holder = holder.name
       }
-      try move(name, from: .new, to: .cur, as: entry)
+      try move(name, from: folder, to: .cur, as: entry)
+      left.insert(folder)
       guard case .holder(let holder) = hold else { return Claim(letter, self, entry) }
       letter.close()
       return Claim(letter, self, entry, holder)
     } catch .noEntry {
       // Somebody was quicker; unless the name is still there, and `cur` is what is missing.
-      if (try? office.root.exists(layout[.new] / name)) == true { throw .errno(.noEntry) }
+      if (try? office.root.exists(folder / name)) == true { throw .errno(.noEntry) }
+      noticeSeal(folder)
       return nil
     } catch .exists {
-      do throws(Errno) { try giveWay(name, entry) } catch { throw .errno(error) }
+      do throws(Errno) { try giveWay(name, in: folder, entry) } catch { throw .errno(error) }
       return nil
     } catch .nameTooLong {
-      do throws(Errno) { try rename(name) } catch { throw .errno(error) }
+      do throws(Errno) { try rename(name, in: folder) } catch { throw .errno(error) }
       return nil
     } catch { throw .errno(error) }
   }
 
   /// The name in `cur/` is taken: by the same letter, of which this is a second link, or by another
   /// one, because a foreign program chose a name twice.
-  private func giveWay(_ name: Path, _ entry: EntryName) throws(Errno) {
+  private func giveWay(_ name: Path, in folder: Path, _ entry: EntryName) throws(Errno) {
     do throws(Errno) {
-      if try isSame(entry.id, layout[.new] / name, layout[.cur] / entry.path) {
-        return try office.root.remove(layout[.new] / name)
-      }
+      let (one, other) = (
+        try office.root.status(folder / name), try office.root.status(layout[.cur] / entry.path)
+      )
+      if entry.id.isOurs || one.inode == other.inode { return try office.root.remove(folder / name) }
     } catch .noEntry { return }
-    try rename(name)
+    try rename(name, in: folder)
   }
 
   /// Gives a waiting letter a new ID.
-  private func rename(_ name: Path) throws(Errno) {
+  private func rename(_ name: Path, in folder: Path) throws(Errno) {
     let id = office.ids.next(now: Clock.wall, foreign: true)
-    try move(name, from: .new, to: .new, as: EntryName(id, attempt: EntryName(name).attempt))
+    try move(name, from: folder, to: .new, as: EntryName(id, attempt: EntryName(name).attempt))
+    window.cameBack()
+    window.arrived()
   }
 
   /// Moves what is no whole letter to `corrupt/`, with a note that says why.
   /// - Returns: what to tell of it; nil if somebody else has just moved it.
-  func setAside(_ name: Path, from place: Place, because how: String) throws(PostError) -> PostError? {
+  func setAside(_ name: Path, from folder: Path, because how: String) throws(PostError) -> PostError? {
     let id = EntryName(name).id
-    do throws(Errno) { try office.setAside(layout[place] / name, in: layout[.corrupt]) } catch .noEntry {
+    do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt]) } catch .noEntry {
       return nil
-    } catch { throw PostError(error, "\(layout[place] / name) \(how), and cannot be set aside") }
+    } catch { throw PostError(error, "\(folder / name) \(how), and cannot be set aside") }
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
     note(id, message)
     log("corrupt", id, "\(how)")
     return PostError(.badData, message)
-  }
-
-  /// Puts letters whose time has come from `later/` back into `new/`.
-  /// - Returns: how many, and when the next one is due (milliseconds since 1970; nil if none waits).
-  func putBackDue() throws(PostError) -> (putBack: Int, next: Int64?) {
-    let now = Clock.wall / 1_000_000
-    var due = [Path]()
-    var (next, last): (Int64?, Int64?)
-    do throws(Errno) {
-      try office.root.directory(layout[.later]).forEachName { bytes in
-        let name = Path(bytes)
-        let time = EntryName(name).until ?? now
-        if time <= now { return due.append(name) }
-        next = min(next ?? time, time)
-        last = max(last ?? time, time)
-      }
-    } catch { throw PostError(error, "cannot list \(layout[.later])") }
-    if let last { next = min(next ?? last, try bringForward(last, now)) }
-    for name in due.sorted() {
-      var entry = EntryName(name)
-      entry.until = nil
-      do throws(Errno) { try settleIn(name, from: .later, to: .new, as: entry) } catch .noEntry {} catch {
-        throw office.trouble(error, "cannot put \(layout[.later] / name) back", in: layout.root)
-      }
-      window.cameBack()
-      unsynced.insert(.new)
-      left.insert(.later)
-    }
-    return (due.count, next)
-  }
-
-  /// If the wall clock was set back, letters in `later/` would wait for longer than any delay there is:
-  /// they wait for the longest, from now on.
-  /// - Parameter last: when the last of them is due.
-  /// - Returns: the time at which all of them are due.
-  private func bringForward(_ last: Int64, _ now: Int64) throws(PostError) -> Int64 {
-    let longest = now + ((try? settings()) ?? Settings()).retry.upperBound.milliseconds
-    if last <= longest { return last }
-    let late = try office.firstNames(in: layout[.later], limit: Topic.passLimit) { name in
-      EntryName(name).until.map { $0 > longest } == true
-    }
-    for name in late {
-      var entry = EntryName(name)
-      entry.until = longest
-      do throws(Errno) { try settleIn(name, from: .later, to: .later, as: entry) } catch .noEntry {} catch {
-        throw PostError(error, "cannot give \(layout[.later] / name) another time")
-      }
-    }
-    return longest
   }
 }
 

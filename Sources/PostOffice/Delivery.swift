@@ -95,15 +95,20 @@ struct Delivery {
 
   /// Gives a mailbox a letter that the topic keeps, as ``place(_:_:file:into:)`` does.
   /// - Returns: whether the mailbox's new/ must still be made durable; nil: the letter has just been pruned.
-  func placeKept(_ name: Path, _ id: LetterID, into mailbox: MailboxLayout) throws(Errno) -> Bool? {
-    let source = layout.cur / name
-    do throws(Errno) {
-      let file = try office.root.open(source, .read)
-      return try place(source, id, file: file, into: mailbox)
-    } catch .noEntry {
-      if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
-      return nil
+  func placeKept(_ letter: Topic.Orphan, into mailbox: MailboxLayout) throws(Errno) -> Bool? {
+    var source = letter.folder / letter.name
+    for _ in 0..<2 {
+      do throws(Errno) {
+        let file = try office.root.open(source, .read)
+        return try place(source, letter.id, file: file, into: mailbox)
+      } catch .noEntry {
+        if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
+        // Pruned; or sealed since it was seen.
+        guard let folder = try office.folder(of: letter, in: layout.cur) else { return nil }
+        source = folder / letter.name
+      }
     }
+    return nil
   }
 
   /// Copies through the mailbox's own tmp/, as a sender would.

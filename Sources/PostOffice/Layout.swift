@@ -12,6 +12,9 @@ enum Layout {
   static let ballast: Path = ".ballast"
   /// Locked by the first watcher at work here.
   static let watcher: Path = ".watcher"
+
+  /// Where the bags of a directory of letters lie, with those of its neighbours.
+  static func bags(of folder: Path) -> Path { folder.parent / "bags" }
 }
 
 /// The directories of one topic.

@@ -29,8 +29,14 @@ extension Topic {
     }
   }
 
-  package func entries(in place: TopicPlace) throws(PostError) -> [Path] {
-    try office.firstNames(in: folder(place), limit: Int.max / 4)
+  /// Goes through the letters in one place, bag by bag, in each in the order of their IDs.
+  /// - Parameter body: gets a letter's file, and its entry's name; says whether to go on.
+  package func forEachEntry(
+    in place: TopicPlace, _ body: (_ file: Path, _ name: EntryName) throws(PostError) -> Bool
+  ) throws(PostError) {
+    try office.forEachEntry(of: folder(place)) { (folder, name) throws(PostError) in
+      try body(folder / name, EntryName(name))
+    }
   }
 
   package func count(_ place: TopicPlace) throws(PostError) -> Int { try office.count(folder(place)) }
@@ -42,9 +48,7 @@ extension Topic {
     return count
   }
 
-  package func open(_ name: Path, in place: TopicPlace) throws(PostError) -> Letter {
-    try office.open(folder(place) / name)
-  }
+  package func open(_ file: Path) throws(PostError) -> Letter { try office.open(file) }
 }
 
 extension Mailbox {
@@ -58,9 +62,7 @@ extension Mailbox {
   }
 
   /// Opens a letter where it lies, without claiming it.
-  package func open(_ name: Path, in place: Place) throws(PostError) -> Letter {
-    try office.open(layout[place] / name)
-  }
+  package func open(_ entry: Entry) throws(PostError) -> Letter { try office.open(entry.folder / entry.name) }
 }
 
 extension Letter {
@@ -116,13 +118,13 @@ extension Office {
     for name in try mailboxNames() { folders += Place.states.map { MailboxLayout(name)[$0] } }
     var found = [LetterID: FoundLetter]()
     for folder in folders {
-      do throws(Errno) {
-        try root.directory(folder).forEachName { bytes in
+      try attempt("cannot list \(folder)") { () throws(Errno) in
+        try forEachLetter(of: folder) { folder, bytes, _ in
           guard bytes.starts(with: prefix.bytes) else { return }
           let name = Path(bytes)
           found[EntryName(name).id] = FoundLetter(self, folder / name)
         }
-      } catch .noEntry {} catch { throw PostError(error, "cannot list \(folder)") }
+      }
     }
     // A whole ID means that letter, even if it begins a longer one.
     if let exact = found[LetterID(prefix)] { return [LetterID(prefix): exact] }

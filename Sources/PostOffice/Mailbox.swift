@@ -24,8 +24,10 @@ public final class Mailbox {
   var unlogged: (date: String, lines: [UInt8]) = ("", [])
   /// Where letters went that are not yet durable there.
   var unsynced: Set<Place> = []
+  /// The directories into which they went.
+  private(set) var goals: [Place: OpenFolder] = [:]
   /// Where those letters came from: a power cut may show them there still.
-  var left: Set<Place> = []
+  var left: Set<Path> = []
 
   fileprivate init(_ name: Name, _ office: Office) throws(Errno) {
     self.name = name
@@ -36,37 +38,95 @@ public final class Mailbox {
 
   public func settings() throws(PostError) -> Settings { try office.settings(of: name) }
 
+  // MARK: Moving letters
+
   /// Moves a letter within the mailbox. On a full disk the ballast is given up for it.
-  func move(_ entry: Path, from place: Place, to target: Place, as name: EntryName) throws(Errno) {
+  /// - Parameter folder: where it is: the directory of a place, or one of its bags.
+  func move(_ entry: Path, from folder: Path, to place: Place, as name: EntryName) throws(Errno) {
     try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
-      try office.root.rename(layout[place] / entry, to: office.root, layout[target] / name.path)
+      for _ in 0..<Mailbox.patience {
+        let isOld = goals[place] != nil
+        let goal = try goal(place)
+        do throws(Errno) {
+          return try office.root.rename(folder / entry, to: goal.directory, name.path)
+        } catch .noEntry {
+          // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
+          guard isOld || place == .cur, try office.root.exists(folder / entry) else { throw .noEntry }
+          goals[place] = nil
+        }
+      }
+      throw .noEntry
     }
+  }
+
+  /// How often a directory is opened anew that others remove time and again.
+  private static let patience = 8
+
+  /// The directory into which letters of a place go.
+  private func goal(_ place: Place) throws(Errno) -> OpenFolder {
+    if let goal = goals[place] { return goal }
+    let path = place == .new ? try folderForReturns() : layout[place]
+    let goal = OpenFolder(path, try office.root.directory(path))
+    if place != .cur { goals[place] = goal }
+    return goal
+  }
+
+  /// Where a letter that comes back goes: if others wait in bags, not behind them all.
+  private func folderForReturns() throws(Errno) -> Path {
+    let home = Layout.bags(of: layout[.new])
+    if try office.bags(of: layout[.new]).isEmpty { return layout[.new] }
+    var bag = try office.bags(of: layout[.new], place: Bags.again).last ?? Bag(Bags.again, 1)
+    if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
+      bag = Bag(Bags.again, bag.number + 1)
+    }
+    do throws(Errno) {
+      try office.root.makeDirectory(home / bag.name)
+      try office.root.directory(home / bag.name).copyAccess(of: office.root.directory(layout[.new]))
+      try office.root.directory(home).sync()
+    } catch .exists {}
+    return home / bag.name
+  }
+
+  /// The directories that letters went into, to be made durable; the next go to wherever it is right by then.
+  func takeGoals() -> [Place: OpenFolder] {
+    defer { goals = [:] }
+    return goals
   }
 
   /// Like ``move(_:from:to:as:)``. If the new name is taken by the same letter (it was handled twice
   /// after a crash), one is enough. If it is taken by another, because a foreign program chose a name
   /// twice, this one gets a new ID.
-  func settleIn(_ entry: Path, from place: Place, to target: Place, as name: EntryName) throws(Errno) {
-    do throws(Errno) { try move(entry, from: place, to: target, as: name) } catch .exists {
-      if try isSame(name.id, layout[place] / entry, layout[target] / name.path) {
-        return try office.root.remove(layout[place] / entry)
+  func settleIn(_ entry: Path, from folder: Path, to target: Place, as name: EntryName) throws(Errno) {
+    do throws(Errno) { try move(entry, from: folder, to: target, as: name) } catch .exists {
+      let other = try goal(target).directory.status(name.path).inode
+      let own = try office.root.status(folder / entry).inode
+      if name.id.isOurs || own == other {
+        return try office.root.remove(folder / entry)
       }
       let id = office.ids.next(now: Clock.wall, foreign: true)
-      let other = EntryName(id, attempt: name.attempt, until: name.until, doneAt: name.doneAt)
-      try move(entry, from: place, to: target, as: other)
+      let renamed = EntryName(id, attempt: name.attempt, until: name.until, doneAt: name.doneAt)
+      try move(entry, from: folder, to: target, as: renamed)
     }
   }
 
-  /// Whether two names of one ID are the same letter.
-  func isSame(_ id: LetterID, _ one: Path, _ other: Path) throws(Errno) -> Bool {
-    if id.isOurs { return true }
-    let (first, second) = (try office.root.status(one), try office.root.status(other))
-    return first.inode == second.inode
+  // MARK: Looking for letters
+
+  /// A letter as it lies in the mailbox.
+  package struct Entry: Hashable, Sendable {
+    package let place: Place
+    /// The directory: that of the place, or a bag.
+    let folder: Path
+    package let name: Path
   }
 
-  /// The letters in one place, in order of their IDs; names only.
-  package func entries(in place: Place) throws(PostError) -> [Path] {
-    try office.firstNames(in: layout[place], limit: Int.max / 4)
+  /// Goes through the letters in one place, bag by bag, in each in the order of their IDs.
+  /// - Parameter body: says whether to go on.
+  package func forEachEntry(
+    in place: Place, _ body: (Entry) throws(PostError) -> Bool
+  ) throws(PostError) {
+    try office.forEachEntry(of: layout[place]) { (folder, name) throws(PostError) in
+      try body(Entry(place: place, folder: folder, name: name))
+    }
   }
 
   /// How many letters are in a place.
@@ -75,16 +135,16 @@ public final class Mailbox {
   }
 
   /// The letters whose ID begins with these bytes, wherever they are.
-  package func find(_ prefix: Path, in places: [Place] = Place.states) throws(PostError) -> [(
-    place: Place, name: Path
-  )] {
-    var found = [(place: Place, name: Path)]()
+  package func find(_ prefix: Path, in places: [Place] = Place.states) throws(PostError) -> [Entry] {
+    var found = [Entry]()
     for place in places {
-      do throws(Errno) {
-        try office.root.directory(layout[place]).forEachName { bytes in
-          if bytes.starts(with: prefix.bytes) { found.append((place, Path(bytes))) }
+      try attempt("cannot list \(layout[place])") { () throws(Errno) in
+        try office.forEachLetter(of: layout[place]) { folder, bytes, _ in
+          if bytes.starts(with: prefix.bytes) {
+            found.append(Entry(place: place, folder: folder, name: Path(bytes)))
+          }
         }
-      } catch .noEntry {} catch { throw PostError(error, "cannot list \(layout[place])") }
+      }
     }
     // A whole ID means that letter, even if it begins a longer one.
     let exact = found.filter { EntryName($0.name).id.path == prefix }
@@ -93,7 +153,7 @@ public final class Mailbox {
 
   /// The one letter whose ID begins with these bytes.
   /// - Throws: not found; usage, if there are several.
-  package func findOne(_ prefix: Path, in places: [Place]) throws(PostError) -> (place: Place, name: Path) {
+  package func findOne(_ prefix: Path, in places: [Place]) throws(PostError) -> Entry {
     let found = try find(prefix, in: places)
     guard let first = found.first else {
       let names = places.map { "\($0)/" }.joined(separator: " or ")
@@ -114,7 +174,7 @@ extension Office {
   /// - Parameter completing: makes directories that are missing. Not when it may just be being removed.
   func mailbox(_ name: Name, completing: Bool) throws(PostError) -> Mailbox {
     do throws(Errno) {
-      guard try root.exists(MailboxLayout(name)[.new]) else { throw .noEntry }
+      guard try isWhole(MailboxLayout(name)) else { throw .noEntry }
       var made = [Path]()
       if completing { try complete(MailboxLayout(name), noting: &made) }
       return try Mailbox(name, self)
@@ -149,12 +209,40 @@ extension Office {
     try make(layout.required, in: layout.root, noting: &made)
   }
 
-  /// How many letters a directory holds; none if it is missing.
+  /// Whether a mailbox is there. If somebody died while `new` was being sealed, where that takes two steps, its
+  /// bags tell.
+  private func isWhole(_ layout: MailboxLayout) throws(Errno) -> Bool {
+    if try root.exists(layout[.new]) { return true }
+    return try !bags(of: layout[.new]).isEmpty
+  }
+
+  /// How many letters are in a place, its bags included; none if it is missing.
   func count(_ folder: Path) throws(PostError) -> Int {
     var count = 0
-    do throws(Errno) { try root.directory(folder).forEachName { _ in count += 1 } } catch .noEntry {} catch {
-      throw PostError(error, "cannot list \(folder)")
+    try attempt("cannot list \(folder)") { () throws(Errno) in
+      try forEachLetter(of: folder) { _, _, _ in count += 1 }
     }
     return count
+  }
+
+  /// Goes through the letters of a place, bag by bag, in each in order of their names.
+  /// - Parameter body: gets the directory and the name; says whether to go on.
+  func forEachEntry(
+    of folder: Path, _ body: (_ folder: Path, _ name: Path) throws(PostError) -> Bool
+  ) throws(PostError) {
+    var trouble: PostError?
+    try attempt("cannot list \(folder)") { () throws(Errno) in
+      try forEachFolder(of: folder) { path, directory throws(Errno) in
+        let names = try directory.names()
+        do throws(PostError) {
+          for name in names { guard try body(path, name) else { return false } }
+        } catch {
+          trouble = error
+          return false
+        }
+        return true
+      }
+    }
+    if let trouble { throw trouble }
   }
 }

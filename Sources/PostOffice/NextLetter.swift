@@ -18,9 +18,14 @@ struct Window {
     min(max(sharedSize / max(1, mailboxes), sizes.lowerBound), sizes.upperBound)
   }
 
+  /// A name, and the directory where it lies: `new/`, or a bag.
+  typealias Waiting = (folder: Path, name: Path)
+
   /// Letters that nobody has tried, and letters that come back; the oldest last.
-  fileprivate var fresh: [Path] = []
-  fileprivate var again: [Path] = []
+  fileprivate var fresh: [Waiting] = []
+  fileprivate var again: [Waiting] = []
+  /// The inode of `new/` when it was looked into.
+  fileprivate var inode: UInt64?
   /// There may be fresh letters, or letters that have come back, that were not there when it was filled.
   fileprivate var mayHaveFresh = true
   fileprivate var mayHaveAgain = true
@@ -56,14 +61,14 @@ struct Window {
   }
 
   /// Takes a name out.
-  fileprivate mutating func next(isStrict: Bool, freshOnly: Bool) -> Path? {
+  fileprivate mutating func next(isStrict: Bool, freshOnly: Bool) -> Waiting? {
     if freshOnly {
-      if isStrict, let old = again.last, let newcomer = fresh.last, old < newcomer { return nil }
+      if isStrict, let old = again.last, let newcomer = fresh.last, old.name < newcomer.name { return nil }
       return fresh.popLast()
     }
     var takesAgain = fresh.isEmpty
     if let newcomer = fresh.last, let old = again.last {
-      takesAgain = old < newcomer
+      takesAgain = old.name < newcomer.name
       if !isStrict, run.isOfAgain == takesAgain, run.length >= Window.runLimit { takesAgain.toggle() }
     }
     run = (takesAgain, run.isOfAgain == takesAgain ? run.length + 1 : 1)
@@ -71,8 +76,8 @@ struct Window {
   }
 
   /// Puts a name back that was taken out last.
-  fileprivate mutating func putBack(_ name: Path) {
-    if EntryName.isTriedBefore(name) { again.append(name) } else { fresh.append(name) }
+  fileprivate mutating func putBack(_ letter: Waiting) {
+    if EntryName.isTriedBefore(letter.name) { again.append(letter) } else { fresh.append(letter) }
   }
 }
 
@@ -81,6 +86,36 @@ extension EntryName {
   fileprivate static func isTriedBefore(_ name: Path) -> Bool {
     guard let comma = name.bytes.lastIndex(of: UInt8(ascii: ",")) else { return false }
     return name.bytes[(comma + 1)...].starts(with: "A=".utf8)
+  }
+}
+
+/// The first of many names, in memory for twice as many.
+private struct Oldest {
+  private let limit: Int
+  private var letters: [Window.Waiting] = []
+  private(set) var isFull = false
+
+  init(_ limit: Int) { self.limit = limit }
+
+  var isEmpty: Bool { letters.isEmpty }
+
+  mutating func add(_ letter: Window.Waiting) {
+    letters.append(letter)
+    if letters.count / 2 > limit + 32 { trim() }
+  }
+
+  /// The oldest last.
+  var taken: [Window.Waiting] {
+    mutating get {
+      trim()
+      return letters.reversed()
+    }
+  }
+
+  private mutating func trim() {
+    letters.sort { $0.name < $1.name }
+    if letters.count >= limit { isFull = true }
+    if letters.count > limit { letters.removeSubrange(limit...) }
   }
 }
 
@@ -97,45 +132,80 @@ extension Mailbox {
   /// - Parameters:
   ///   - freshOnly: of letters that nobody has tried, even if it is the others' turn.
   ///   - bound: only if its ID is before this one.
-  func nextName(freshOnly: Bool = false, before bound: LetterID? = nil) throws(PostError) -> Path? {
+  func nextName(
+    freshOnly: Bool = false, before bound: LetterID? = nil
+  ) throws(PostError) -> Window.Waiting? {
     if window.isWorn(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
-    guard let name = window.next(isStrict: isStrict, freshOnly: freshOnly) else { return nil }
-    if let bound, EntryName(name).id >= bound {
-      window.putBack(name)
+    guard let next = window.next(isStrict: isStrict, freshOnly: freshOnly) else { return nil }
+    if let bound, EntryName(next.name).id >= bound {
+      window.putBack(next)
       return nil
     }
-    return name
+    return next
+  }
+
+  /// A name in mind is gone. If its directory has been sealed meanwhile, the others are where they were, but under
+  /// another path.
+  func noticeSeal(_ folder: Path) {
+    guard folder == layout[.new], let inode = window.inode else { return }
+    if (try? office.root.status(folder).inode) != inode { window.forget() }
   }
 
   /// A letter has come into `new/` under this name. In strict order, one that others gave back may be older than
   /// those in mind.
   func heard(of name: Path) {
     window.arrived()
-    let isOld = EntryName.isTriedBefore(name) || window.fresh.first.map { name < $0 } == true
+    let isOld = EntryName.isTriedBefore(name) || window.fresh.first.map { name < $0.name } == true
     if isOld, isStrict { window.cameBack() }
   }
 
   /// Gives letters that could not be opened another chance.
   func forgetUnreadable() { unreadable = [] }
 
+  /// Fills the window from the lowest bag; without bags, from `new/`; and from the lowest bag of letters that came
+  /// back. Bags that are found empty go.
   private func fillWindow() throws(PostError) {
-    var hasAgain = false
-    let fresh = try office.firstNames(in: layout[.new], limit: windowSize) { name in
-      let isAgain = EntryName.isTriedBefore(name)
-      if isAgain { hasAgain = true }
-      return !isAgain && !unreadable.contains(name)
-    }
+    var (fresh, again) = (Oldest(windowSize), Oldest(windowSize))
+    var (mayHaveFresh, mayHaveAgain) = (false, false)
+    let unreadable = unreadable
+    let new = layout[.new]
     window.isForgotten = false
-    window.fresh = fresh.reversed()
-    window.again = []
-    if hasAgain {
-      let again = try office.firstNames(in: layout[.new], limit: windowSize) { name in
-        EntryName.isTriedBefore(name) && !unreadable.contains(name)
+    window.inode = nil
+    /// - Returns: whether it was empty.
+    func look(_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
+      var isEmpty = true
+      try directory.forEachEntry { bytes, _ in
+        isEmpty = false
+        guard bytes.first != UInt8(ascii: ".") else { return }
+        let name = Path(bytes)
+        if unreadable.contains(name) { return }
+        if EntryName.isTriedBefore(name) { again.add((path, name)) } else { fresh.add((path, name)) }
       }
-      window.again = again.reversed()
+      return isEmpty
     }
-    window.mayHaveFresh = fresh.count == windowSize
-    window.mayHaveAgain = window.again.count == windowSize
+    do throws(Errno) {
+      for bag in try office.bags(of: new, place: Bags.again) {
+        if !again.isEmpty {
+          mayHaveAgain = true
+          break
+        }
+        let path = Layout.bags(of: new) / bag.name
+        guard let open = try office.openIfThere(path) else { continue }
+        if try look(path, open.directory) { office.removeBag(path, open.directory) }
+      }
+      // Letters that came back without having been tried are among those: as fresh as others, and before them.
+      try office.forEachFolder(of: new, hasReturns: false) { path, directory throws(Errno) in
+        if path == new { window.inode = try directory.file.status().inode }
+        if try look(path, directory), path != new { office.removeBag(path, directory) }
+        if path == new || fresh.isEmpty { return true }
+        mayHaveFresh = true
+        return false
+      }
+    } catch { throw PostError(error, "cannot list \(new)") }
+    window.fresh = fresh.taken
+    window.again = again.taken
+    window.mayHaveFresh = mayHaveFresh || fresh.isFull
+    window.mayHaveAgain = mayHaveAgain || again.isFull
   }
 
   /// What keeps a letter from being claimed in strict order.
@@ -169,7 +239,7 @@ extension Mailbox {
       var firstLater: LetterID?
       try attempt(what) { () throws(Errno) in
         try cur.forEachName { bytes in isInHands = isInHands || EntryName(Path(bytes)).attempt != nil }
-        try office.root.directory(layout[.later]).forEachName { bytes in
+        try office.forEachLetter(of: layout[.later]) { _, bytes, _ in
           let id = EntryName(Path(bytes)).id
           firstLater = firstLater.map { min($0, id) } ?? id
         }
@@ -180,7 +250,7 @@ extension Mailbox {
       block = nil
       guard let next = try nextName() else { return [] }
       window.putBack(next)
-      if isInHands || firstLater.map({ $0 < EntryName(next).id }) == true {
+      if isInHands || firstLater.map({ $0 < EntryName(next.name).id }) == true {
         block = .letter
         return []
       }

@@ -22,6 +22,9 @@ public final class Office {
   /// not take a letter, a file that is no letter. One line each.
   public var warn: (String) -> Void = { _ in }
 
+  /// Takes how far a long chore is: the place, and how many old letters were removed there.
+  package var progress: (String, Int) -> Void = { _, _ in }
+
   /// Opens the spool at a path.
   /// - Throws: not found, if there is none.
   public convenience init(at path: String) throws(PostError) { try self.init(at: Path(path)) }

@@ -71,18 +71,18 @@ extension Mailbox {
         do throws(Errno) {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
-            try settleIn(name, from: .cur, to: .failed, as: entry)
+            try settleIn(name, from: layout[.cur], to: .failed, as: entry)
             unsynced.insert(.failed)
             taken[name] = .failed
             log("failed", entry.id, "attempt=\(attempt) \(how)")
           } else {
-            try settleIn(name, from: .cur, to: .new, as: entry)
+            try settleIn(name, from: layout[.cur], to: .new, as: entry)
             unsynced.insert(.new)
             taken[name] = .new
             log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
             window.cameBack()
           }
-          left.formUnion([.cur, .new])
+          left.formUnion([layout[.cur], layout[.new]])
         } catch .noEntry {}
       }
       return taken

@@ -8,11 +8,16 @@ import Linux
 struct Recognition {
   private var names = [LetterID: LetterID]()
   private var inodes = [UInt64: LetterID]()
+  /// A bag in which nothing has changed since then has none of the letters: none was there yet. The clock may have
+  /// been set back meanwhile.
+  private(set) var since = Clock.wall / 1_000_000_000 - clockSlack
+  private static let clockSlack: Int64 = 2 * 3600
 
   init(_ letters: [Topic.Orphan], in mailbox: MailboxLayout, of office: Office) throws(Errno) {
     let here = try office.root.status(".").device
     let there = try? office.root.status(mailbox.root / ".").device
     for letter in letters {
+      since = min(since, (letter.id.sent ?? letter.status.modified) - Recognition.clockSlack)
       if letter.id.isOurs {
         names[letter.id] = letter.id
       } else {

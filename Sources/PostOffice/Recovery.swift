@@ -76,6 +76,8 @@ extension Topic {
     let name: Path
     let id: LetterID
     let status: Status
+    /// Where it was seen.
+    var folder: Path = ""
   }
 
   /// - Returns: false if it is still to be sorted.
@@ -296,8 +298,12 @@ extension Office {
     var found = Set<LetterID>()
     for place in places {
       do throws(Errno) {
-        try root.directory(mailbox[place]).forEachEntry { name, inode in
-          if let id = recognition.letter(named: name, inode: inode) { found.insert(id) }
+        try forEachFolder(of: mailbox[place]) { path, directory throws(Errno) in
+          if path != mailbox[place], try directory.file.status().modified < recognition.since { return true }
+          try directory.forEachEntry { name, inode in
+            if let id = recognition.letter(named: name, inode: inode) { found.insert(id) }
+          }
+          return true
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }

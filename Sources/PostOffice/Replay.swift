@@ -31,19 +31,16 @@ extension Mailbox {
     window = Window()  // what comes may be older than what it has in mind
     // What waits already may be the work of a replay that died before it was durable.
     unsynced.insert(.new)
-    left.formUnion([.done, .failed])
+    left.formUnion([layout[.done], layout[.failed]])
     var count = 0
     var trouble: PostError?
     _ = try topic.withLock(waiting: true) { () throws(PostError) in
-      do throws(PostError) {
-        var last: Path?
-        while true {
-          let names = try topic.kept(after: last, since: since, limit: group)
-          guard let end = names.last else { break }
-          try replay(names, of: topic, since: since ?? 0, &count)
-          last = end
+      try attempt("cannot list \(topic.layout.cur)") { () throws(Errno) in
+        try topic.forEachGroup(of: group, since: since) { letters throws(Errno) in
+          if trouble != nil { return }
+          do throws(PostError) { try replay(letters, of: topic, &count) } catch { trouble = error }
         }
-      } catch { trouble = error }
+      }
     }
     try syncSettled()
     guard let trouble else { return count }
@@ -52,13 +49,13 @@ extension Mailbox {
 
   /// One go, under the topic's lock.
   private func replay(
-    _ names: [Path], of topic: Topic, since: Int64, _ count: inout Int
+    _ group: [Topic.Orphan], of topic: Topic, _ count: inout Int
   ) throws(PostError) {
     let what = "cannot replay topic \(topic.name) to mailbox \(name)"
     var letters = [LetterID: Topic.Orphan]()
-    var ended = [(place: Place, name: Path, id: LetterID)]()
+    var ended = [(entry: Mailbox.Entry, id: LetterID)]()
     try attempt(what) { () throws(Errno) in
-      for letter in try topic.letters(names, since: since) { letters[letter.id] = letter }
+      for letter in group { letters[letter.id] = letter }
       let all = Array(letters.values)
       // What is under way, or no letter any more, is left alone, even if an end of it is on record, too.
       for id in try office.find(all, of: layout, in: [.later, .cur, .new, .cur, .later, .corrupt]) {
@@ -66,10 +63,10 @@ extension Mailbox {
       }
       ended = try entries(of: Array(letters.values), in: [.done, .failed])
     }
-    for entry in ended.sorted(by: { $0.name < $1.name }) where letters[entry.id] != nil {
+    for (entry, id) in ended.sorted(by: { $0.entry.name < $1.entry.name }) where letters[id] != nil {
       // One that is gone by now was pruned, or put back by somebody else: below we shall see.
-      guard try bringBack(entry.name, from: entry.place, as: "replayed") else { continue }
-      letters[entry.id] = nil
+      guard try bringBack(entry, as: "replayed") else { continue }
+      letters[id] = nil
       count += 1
     }
     let rest = letters.values.sorted { $0.name < $1.name }
@@ -82,7 +79,7 @@ extension Mailbox {
     let known = try office.known(letters, in: layout)
     let delivery = Delivery(topic)
     for letter in letters where !known.contains(letter.id) {
-      guard let mustSync = try delivery.placeKept(letter.name, letter.id, into: layout) else { continue }
+      guard let mustSync = try delivery.placeKept(letter, into: layout) else { continue }
       if mustSync { unsynced.insert(.new) }
       log("replayed", letter.id, "topic=\(topic.name)")
       count += 1
@@ -92,42 +89,16 @@ extension Mailbox {
   /// The entries of these letters in these places.
   private func entries(
     of letters: [Topic.Orphan], in places: [Place]
-  ) throws(Errno) -> [(place: Place, name: Path, id: LetterID)] {
+  ) throws(Errno) -> [(entry: Entry, id: LetterID)] {
     let recognition = try Recognition(letters, in: layout, of: office)
-    var found = [(place: Place, name: Path, id: LetterID)]()
+    var found = [(entry: Entry, id: LetterID)]()
     for place in places {
-      try office.root.directory(layout[place]).forEachEntry { name, inode in
-        if let id = recognition.letter(named: name, inode: inode) { found.append((place, Path(name), id)) }
+      try office.forEachLetter(of: layout[place]) { folder, name, inode in
+        if let id = recognition.letter(named: name, inode: inode) {
+          found.append((Entry(place: place, folder: folder, name: Path(name)), id))
+        }
       }
     }
     return found
-  }
-}
-
-extension Topic {
-  /// The names of letters that the topic keeps, in order.
-  /// - Parameters:
-  ///   - last: only names behind this one.
-  ///   - since: seconds since 1970; names that tell an earlier time are left out.
-  fileprivate func kept(after last: Path?, since: Int64?, limit: Int) throws(PostError) -> [Path] {
-    try office.firstNames(in: layout.cur, limit: limit) { name in
-      if let last, name <= last { return false }
-      guard let since, let sent = LetterID(name).sent else { return true }
-      return sent >= since
-    }
-  }
-
-  /// What bears these names in cur/; what is gone, or no letter, is left out.
-  fileprivate func letters(_ names: [Path], since: Int64) throws(Errno) -> [Orphan] {
-    var letters = [Orphan]()
-    for name in names {
-      do throws(Errno) {
-        let id = EntryName(name).id
-        let status = try office.root.status(layout.cur / name)
-        guard status.kind == .regular, (id.sent ?? status.modified) >= since else { continue }
-        letters.append(Orphan(name: name, id: id, status: status))
-      } catch .noEntry {}  // pruned meanwhile
-    }
-    return letters
   }
 }

@@ -1,5 +1,8 @@
 // Retention: what is kept is kept for a stated time. Only what has had its day is removed: letters
 // that a topic keeps for replay, letters that are done, and the logs. Failed letters stay.
+//
+// It goes bag by bag, the oldest first, and ends at the first in which nothing has had its day. Whoever seals a
+// directory removes a little of what is old; post sweep and the watcher remove all of it.
 
 import Linux
 
@@ -19,6 +22,8 @@ extension Office {
       do throws(PostError) {
         let mailbox = try mailbox(name)
         try mailbox.refresh()
+        let layout = mailbox.layout
+        shrink([.new, .later, .done, .failed].map { layout[$0] }, still: [.cur, .tmp].map { layout[$0] })
         try mailbox.prune(now)
         try mailbox.syncSettled()
       } catch { troubles.append(error) }
@@ -32,35 +37,87 @@ extension Office {
   private func sweep(topic name: Name, _ now: Int64) throws(PostError) {
     let topic = try topic(name)
     try topic.tidy()
-    guard let keep = try settings(ofTopic: name).keep else { return }
-    let oldest = now - keep.wholeSeconds
-    let cur = topic.layout.cur
-    try prune(cur) { name, entry in (entry.id.sent ?? written(cur / name)) < oldest }
+    shrink([topic.layout.cur], still: [topic.layout.new, topic.layout.tmp])
+    try topic.prune(now)
   }
 
-  /// When a file was last written, seconds since 1970: for foreign names that tell no time.
+  /// Seals directories that are full, and replaces those that have been.
+  /// - Parameter still: those that are not sealed: whoever is at a letter there goes by its path.
+  fileprivate func shrink(_ folders: [Path], still: [Path]) {
+    for folder in folders + still {
+      guard let size = try? root.status(folder).size, size > Bags.limit else { continue }
+      _ = try? seal(folder, ifEmpty: still.contains(folder))
+    }
+  }
+
+  /// What has just been sealed makes room for more: a few old bags go.
+  func pruneAfterSealing(_ folder: Path) {
+    guard let name = Name(bytes: folder.parent.name.bytes) else { return }
+    let now = Clock.wall / 1_000_000_000
+    do throws(PostError) {
+      if folder == TopicLayout(name).cur { try topic(name).prune(now, bags: Office.bagsAfterSealing) }
+      if folder == MailboxLayout(name)[.done] {
+        try mailbox(name, completing: false).prune(now, bags: Office.bagsAfterSealing)
+      }
+    } catch {}  // settings that cannot be read are told of by whoever needs them more
+  }
+
+  /// More than are sealed, so that the old ones get fewer.
+  private static let bagsAfterSealing = 2
+
+  /// When a file was last written, seconds since 1970: for foreign names that tell no time, or one to come.
   fileprivate func written(_ path: Path) -> Int64 { (try? root.status(path).modified) ?? .max }
 
-  /// Removes entries of a directory.
-  /// - Parameter willGo: called before each goes.
+  /// So many letters that stay say of a bag that those behind it are younger. Fewer may be there for another reason,
+  /// such as a clock that was wrong.
+  private static let proof = 32
+
+  /// Removes entries of a place.
+  /// - Parameters:
+  ///   - bags: in no more than so many directories.
+  ///   - willGo: called before each goes.
   fileprivate func prune(
-    _ folder: Path, willGo: (LetterID) -> Void = { _ in }, _ hasHadItsDay: (Path, EntryName) -> Bool
+    _ folder: Path, bags limit: Int = .max, willGo: (LetterID) -> Void = { _ in },
+    _ hasHadItsDay: (_ folder: Path, _ name: Path, EntryName) -> Bool
   ) throws(PostError) {
-    var old = [(name: Path, id: LetterID)]()
-    do throws(Errno) {
-      let directory = try root.directory(folder)
-      try directory.forEachName { bytes in
-        let name = Path(bytes)
-        let entry = EntryName(name)
-        if hasHadItsDay(name, entry) { old.append((name, entry.id)) }
-      }
-      for (name, id) in old {
-        willGo(id)
-        do throws(Errno) { try directory.remove(name) } catch .noEntry {} catch .isDirectory {
-          warn("\(folder / name) is a directory, not a letter; left alone")
+    var (visited, removed) = (0, 0)
+    try attempt("cannot remove old letters from \(folder)") { () throws(Errno) in
+      try forEachFolder(of: folder) { path, directory throws(Errno) in
+        var old = [(name: Path, id: LetterID)]()
+        var rest = 0
+        try directory.forEachName { bytes in
+          let name = Path(bytes)
+          let entry = EntryName(name)
+          if hasHadItsDay(path, name, entry) { old.append((name, entry.id)) } else { rest += 1 }
         }
+        for (name, id) in old {
+          willGo(id)
+          do throws(Errno) { try directory.remove(name) } catch .noEntry {} catch .isDirectory {
+            rest += 1
+            warn("\(path / name) is a directory, not a letter; left alone")
+          }
+        }
+        removed += old.count
+        if !old.isEmpty { progress(folder.description, removed) }
+        if rest == 0, path != folder { removeBag(path, directory) }
+        visited += 1
+        return visited < limit && !(old.isEmpty && rest >= Office.proof)
       }
-    } catch .noEntry {} catch { throw PostError(error, "cannot remove old letters from \(folder)") }
+    }
+  }
+}
+
+extension Topic {
+  /// Removes letters that have been kept for long enough.
+  /// - Parameters:
+  ///   - now: seconds since 1970.
+  ///   - bags: in no more than so many directories.
+  fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
+    guard let keep = try office.settings(ofTopic: name).keep else { return }
+    let oldest = now - keep.wholeSeconds
+    try office.prune(layout.cur, bags: bags) { folder, name, entry in
+      (entry.id.sent.flatMap { $0 <= now ? $0 : nil } ?? office.written(folder / name)) < oldest
+    }
   }
 }
 
@@ -69,17 +126,18 @@ extension Mailbox {
   public func prune() throws(PostError) { try prune(Clock.wall / 1_000_000_000) }
 
   /// - Parameter now: seconds since 1970. Time is counted in whole ones, as in the IDs by which topics go.
-  fileprivate func prune(_ now: Int64) throws(PostError) {
+  fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
     guard let keep = try settings().keepDone else { return }
     let oldest = now - keep.wholeSeconds
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
-    try office.prune(layout[.done], willGo: forget) { name, entry in
+    try office.prune(layout[.done], bags: bags, willGo: forget) { folder, name, entry in
       let time = entry.doneAt.map { $0 / 1000 } ?? entry.id.sent
-      return (time ?? office.written(layout[.done] / name)) < oldest
+      return (time.flatMap { $0 <= now ? $0 : nil } ?? office.written(folder / name)) < oldest
     }
+    if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date
-    try office.prune(layout[.log]) { name, _ in
+    try office.prune(layout[.log]) { _, name, _ in
       let day = name.description
       return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay
     }

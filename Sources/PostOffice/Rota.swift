@@ -89,7 +89,7 @@ struct Rota {
   private mutating func lineUp(_ key: Key, _ now: Int64) {
     guard let schedule = schedules[key] else { return alarms.set(key, nil) }
     for place in Place.allCases where schedule.belongs(in: place, now) { lines[place.rawValue].append(key) }
-    alarms.set(key, schedule.wakeAt.flatMap { $0 > now ? $0 : nil })
+    alarms.set(key, schedule.wakeAt(after: now))
   }
 
   /// First come, first served.

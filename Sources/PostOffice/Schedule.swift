@@ -197,6 +197,12 @@ struct Schedule {
     return lookAt.map { max($0, pause.until) }
   }
 
+  /// The same, if it is still to come: whoever stands in line since a pause was over is looked at all the same.
+  func wakeAt(after now: Int64) -> Int64? {
+    guard let wakeAt, wakeAt <= now else { return wakeAt }
+    return lookAt.flatMap { $0 > now ? $0 : nil }
+  }
+
   /// Nothing runs, nothing waits, nothing is to come.
   var isIdle: Bool { running == 0 && (isPausedByHand || !mayHaveLetters && !mustLook && !expectsMore) }
 }

@@ -103,16 +103,41 @@ extension Mailbox {
     flushLog()
     // Where they came from, too: btrfs, cut off, shows a renamed letter under both names if only the new one's
     // directory was synced. Those last, as far as that goes: then a rename that a file system tears leaves both names.
-    let places =
-      Place.allCases.filter(unsynced.subtracting(left).contains) + Place.allCases.filter(left.contains)
+    let goals = takeGoals()
+    let places = Place.allCases.filter(unsynced.contains)
+    let sources = left
     (unsynced, left) = ([], [])  // now: a sync that failed is not repeated
     var trouble: PostError?
+    func sync(_ path: Path, _ sync: () throws(Errno) -> Void) {
+      do throws(Errno) { try sync() } catch {
+        trouble = trouble ?? PostError(error, "cannot make \(path) durable")
+      }
+    }
+    var folders = [OpenFolder]()
     for place in places {
-      do throws(Errno) { try office.root.directory(layout[place]).sync() } catch {
-        trouble = trouble ?? PostError(error, "cannot make \(layout[place]) durable")
+      if let goal = goals[place] {
+        folders.append(goal)
+      } else {
+        sync(layout[place]) { () throws(Errno) in
+          folders.append(OpenFolder(layout[place], try office.root.directory(layout[place])))
+        }
+      }
+    }
+    let (last, first) = (
+      folders.filter { sources.contains($0.path) }, folders.filter { !sources.contains($0.path) }
+    )
+    for folder in first { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
+    for folder in last { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
+    for path in sources.sorted() where !folders.contains(where: { $0.path == path }) {
+      sync(path) { () throws(Errno) in
+        // A bag that is gone was made durable by whoever removed it.
+        do throws(Errno) { try office.root.directory(path).sync() } catch .noEntry {}
       }
     }
     if let trouble { throw trouble }
+    for folder in folders {
+      if let size = try? folder.directory.file.status().size { office.sealIfFull(folder.path, size: size) }
+    }
   }
 
   /// The office's file system was synced, and with it, if it lies there, this mailbox.
@@ -120,7 +145,7 @@ extension Mailbox {
     let (here, there) = (
       try? office.root.status(layout.root / ".").device, try? office.root.status(".").device
     )
-    if here == there { (unsynced, left) = ([], []) }
+    if here == there { (unsynced, left, _) = ([], [], takeGoals()) }
   }
 
   /// The same, for callers whose work is done: trouble is told.
@@ -131,16 +156,16 @@ extension Mailbox {
   fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
     do throws(Errno) {
       do throws(Errno) {
-        try settleIn(entry, from: .cur, to: place, as: name)
+        try settleIn(entry, from: layout[.cur], to: place, as: name)
       } catch .noEntry {
         // A mail reader may have put its flags behind the name. If the marks differ, it is another's claim.
         let claim = EntryName(entry)
         let moved = (try? find(claim.id.path, in: [.cur])) ?? []
         guard let other = moved.first(where: { EntryName($0.name) == claim })?.name else { throw .noEntry }
-        try settleIn(other, from: .cur, to: place, as: name)
+        try settleIn(other, from: layout[.cur], to: place, as: name)
       }
       unsynced.insert(place)
-      left.formUnion([.cur, .new])  // the claim, perhaps another process's, is not durable either
+      left.insert(layout[.cur])
     } catch let error where error == .noEntry && EntryName(entry).until != nil {
       throw PostError(
         .notFound, "the lease of letter \(name.id) of mailbox \(self.name) is over; another may have it")
@@ -155,6 +180,7 @@ extension Mailbox {
   /// - Throws: not found; usage, if the beginning fits several.
   package func settleLeased(_ prefix: Path, _ verdict: Verdict) throws(PostError) {
     let found = try findOne(prefix, in: [.cur])
+    left.insert(layout[.new])  // the claim, perhaps another process's, is not durable either
     let entry = EntryName(found.name)
     guard entry.until != nil else {
       throw PostError(
@@ -178,19 +204,19 @@ extension Mailbox {
   }
 
   /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.
-  package func retry(_ entry: Path, from place: Place) throws(PostError) {
-    _ = try bringBack(entry, from: place, as: "retried")
+  package func retry(_ entry: Entry) throws(PostError) {
+    _ = try bringBack(entry, as: "retried")
   }
 
   /// Puts a letter that has ended, or waits for its next attempt, back into `new/` with all its tries.
   /// - Parameter event: what the log calls it.
   /// - Returns: false if it is no longer there.
-  func bringBack(_ entry: Path, from place: Place, as event: String) throws(PostError) -> Bool {
-    let id = EntryName(entry).id
+  func bringBack(_ entry: Entry, as event: String) throws(PostError) -> Bool {
+    let id = EntryName(entry.name).id
     do throws(Errno) {
-      try settleIn(entry, from: place, to: .new, as: EntryName(id))
+      try settleIn(entry.name, from: entry.folder, to: .new, as: EntryName(id))
       unsynced.insert(.new)
-      left.insert(place)
+      left.insert(entry.folder)
     } catch .noEntry {
       return false
     } catch {

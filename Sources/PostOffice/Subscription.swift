@@ -195,25 +195,27 @@ extension Topic {
         if case .inHands = office.isAbandoned(layout.new / name) { return false }
       }
     }
-    var letters = [Orphan]()
-    for name in try office.root.directory(layout.cur).names() {
-      let id = EntryName(name).id
-      guard id.sent ?? since >= since else { continue }
-      do throws(Errno) {
-        let status = try office.root.status(layout.cur / name)
-        if status.kind == .regular { letters.append(Orphan(name: name, id: id, status: status)) }
-      } catch .noEntry {}  // pruned meanwhile
-    }
     let target = MailboxLayout(mailbox)
-    let inbox = try office.root.directory(target[.new])
-    let known = try office.known(letters, in: target)
-    let delivery = Delivery(self)
-    for letter in letters where !known.contains(letter.id) {
-      _ = try delivery.placeKept(letter.name, letter.id, into: target)
+    try forEachGroup(of: Topic.backlogGroup, since: since) { letters throws(Errno) in
+      let known = try office.known(letters, in: target)
+      var missing = letters.filter { !known.contains($0.id) }[...]
+      repeat {
+        let inbox = try office.root.directory(target[.new])
+        for letter in missing.prefix(Topic.inboxGroup) {
+          _ = try Delivery(self).placeKept(letter, into: target)
+        }
+        missing = missing.dropFirst(Topic.inboxGroup)
+        try inbox.sync()
+        office.sealIfFull(target[.new], size: try inbox.file.status().size)
+      } while !missing.isEmpty
     }
-    try inbox.sync()
     return true
   }
+
+  /// So many letters of the backlog are compared with the mailbox in one go, for which it is listed as a whole.
+  private static let backlogGroup = 1 << 15
+  /// So many come into the mailbox before it is seen whether it is full.
+  private static let inboxGroup = 512
 
   fileprivate func drop(_ mailbox: Name) throws(PostError) {
     // What it can still take; if another process is at it, that one delivers.

@@ -20,12 +20,23 @@ struct WatchList: ~Copyable {
     case arrived(Name)
     /// A mailbox's settings may have changed.
     case mailbox(Name)
+
+    /// Whether the directory may be sealed, so that another takes its place.
+    fileprivate var isReplaced: Bool {
+      switch self {
+      case .arrived, .accepted: true
+      default: false
+      }
+    }
   }
 
   let inotify: Inotify
   private let spool: Path
   private var targets: [Int32: Target] = [:]
   private var watches: [Target: Int32] = [:]
+  /// The watch of a directory that was sealed: who has it open may still put a letter into it. One each: who is as
+  /// slow as a whole bag is found by looking.
+  private var sealed: [Target: Int32] = [:]
   /// Hints that were heard before anybody asked.
   private var early: [Hint] = []
   /// What cannot be watched, because the user's watches are used up: it must be scanned.
@@ -61,7 +72,7 @@ struct WatchList: ~Copyable {
     }
     do throws(Errno) {
       let watch = try inotify.watch(spool / path, mask)
-      if let old = watches[target], old != watch { targets[old] = nil }
+      if let old = watches[target], old != watch { replace(old, of: target) }
       // A directory that got another name keeps its watch, which is no longer that of the old name.
       if let former = targets[watch], former != target { watches[former] = nil }
       targets[watch] = target
@@ -74,9 +85,19 @@ struct WatchList: ~Copyable {
 
   mutating func remove(_ target: Target) {
     unwatched.remove(target)
-    guard let watch = watches.removeValue(forKey: target) else { return }
-    targets[watch] = nil
-    inotify.unwatch(watch)
+    for watch in [watches.removeValue(forKey: target), sealed.removeValue(forKey: target)].compactMap({ $0 })
+    {
+      targets[watch] = nil
+      inotify.unwatch(watch)
+    }
+  }
+
+  /// Another directory has taken the place of the one that was watched.
+  private mutating func replace(_ watch: Int32, of target: Target) {
+    if let former = sealed.updateValue(watch, forKey: target), targets[former] == target {
+      targets[former] = nil
+      inotify.unwatch(former)
+    }
   }
 
   /// Whether the kernel tells that the watchers' file, which is there, was closed after writing. Other hints that
@@ -105,8 +126,11 @@ struct WatchList: ~Copyable {
       guard let target = targets[event.watch] else { continue }
       if event.ended {
         targets[event.watch] = nil
-        watches[target] = nil
+        if watches[target] == event.watch { watches[target] = nil }
+        if sealed[target] == event.watch { sealed[target] = nil }
       }
+      // The directory itself went elsewhere, or went: another may have taken its place.
+      if event.name.isEmpty, target.isReplaced { add(target) }
       hints.append(Hint(target: target, name: event.name))
     }
     return hints

@@ -41,19 +41,21 @@ enum List: Verb {
     if isMailbox {
       let mailbox = try office.mailbox(name)
       for place in Place.states {
-        for entry in try mailbox.entries(in: place) {
-          let name = EntryName(entry)
+        try mailbox.forEachEntry(in: place) { (entry) throws(PostError) in
+          let name = EntryName(entry.name)
           // What a mail reader moved to cur/ is in nobody's hands.
           let word = place == .cur && name.attempt == nil ? "foreign" : place.rawValue
-          try show(word, name, try? mailbox.open(entry, in: place), call)
+          try show(word, name, try? mailbox.open(entry), call)
+          return true
         }
       }
     }
     if isTopic {
       let topic = try office.topic(name)
       for place in TopicPlace.allCases {
-        for entry in try topic.entries(in: place) {
-          try show(place.word, EntryName(entry), try? topic.open(entry, in: place), call)
+        try topic.forEachEntry(in: place) { (file, name) throws(PostError) in
+          try show(place.word, name, try? topic.open(file), call)
+          return true
         }
       }
     }

@@ -106,22 +106,22 @@ enum Read: Verb {
     try mailbox.refresh()
     var shown = 0
     var trouble: PostError?
-    for name in try mailbox.entries(in: .new) {
-      if shown == limit { break }
+    try mailbox.forEachEntry(in: .new) { (entry) throws(PostError) in
       let letter: Letter
       do throws(PostError) {
-        letter = try mailbox.open(name, in: .new)
+        letter = try mailbox.open(entry)
         try letter.check()
       } catch let error where error.kind == .notFound {
-        continue  // claimed meanwhile
+        return true  // claimed meanwhile
       } catch {
         // It hides nothing that stands behind it.
         if let earlier = trouble { mailbox.office.warn(earlier.message) }
         trouble = error
-        continue
+        return true
       }
-      try format.print(letter, EntryName(name).attempt ?? 0)
+      try format.print(letter, EntryName(entry.name).attempt ?? 0)
       shown += 1
+      return shown < limit
     }
     if let trouble {
       if shown == 0 { throw trouble }

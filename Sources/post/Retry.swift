@@ -18,12 +18,14 @@ enum Retry: Verb {
     let mailbox = try call.office().mailbox(try call.name(as: "mailbox"))
     defer { mailbox.syncOrWarn() }
     if call.invocation.operands.dropFirst().first == Array("ALL".utf8) {
-      for entry in try mailbox.entries(in: .failed) { try mailbox.retry(entry, from: .failed) }
+      try mailbox.forEachEntry(in: .failed) { (entry) throws(PostError) in
+        try mailbox.retry(entry)
+        return true
+      }
       return 0
     }
     return forEachID(call) { (id) throws(PostError) in
-      let found = try mailbox.findOne(id, in: [.failed, .later])
-      try mailbox.retry(found.name, from: found.place)
+      try mailbox.retry(try mailbox.findOne(id, in: [.failed, .later]))
     }
   }
 }

@@ -35,7 +35,7 @@ import Testing
     let name = name ?? id.path
     _ = try? folder.remove(name)
     try folder.open(name, .create(permissions: 0o444)).write(content)
-    return try mailbox.open(name, in: .new)
+    return try mailbox.open(mailbox.findOne(name, in: [.new]))
   }
 
   private func expectCorrupt(_ content: [UInt8], _ words: String) {
@@ -60,7 +60,7 @@ import Testing
       for bit in 0..<8 {
         try put(bytes[offset] ^ 1 << UInt8(bit), file, at: offset)
         do {
-          let letter = try mailbox.open(id.path, in: .new)
+          let letter = try mailbox.open(try mailbox.findOne(id.path, in: [.new]))
           try letter.check()
           #expect(try letter.body() == LetterTests.body, "bit \(bit) of byte \(offset)")
           #expect(offset < header, "bit \(bit) of byte \(offset) of the body goes unnoticed")
@@ -72,7 +72,7 @@ import Testing
       try put(bytes[offset], file, at: offset)
     }
     #expect(noticed >= LetterTests.body.count * 8)
-    try mailbox.open(id.path, in: .new).check()
+    try mailbox.open(mailbox.findOne(id.path, in: [.new])).check()
   }
 
   private func put(_ byte: UInt8, _ file: borrowing File, at offset: Int) throws {
@@ -131,7 +131,7 @@ import Testing
     let body = (0..<700_001).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
     let topic = try office.topic(try Name("orders", as: "topic"))
     let id = try topic.send(body)
-    let letter = try mailbox.open(id.path, in: .new)
+    let letter = try mailbox.open(try mailbox.findOne(id.path, in: [.new]))
     try letter.check()
     #expect(try letter.body() == body)
   }
@@ -142,7 +142,9 @@ import Testing
     try folder.makeDirectory("b")
     #expect(try box.shell("mkfifo $POST_SPOOL/mailboxes/stock/new/c").code == 0)
     for name in ["a", "b", "c"] as [Path] {
-      let error = #expect(throws: PostError.self) { _ = try mailbox.open(name, in: .new) }
+      let error = #expect(throws: PostError.self) {
+        _ = try mailbox.open(Mailbox.Entry(place: .new, folder: mailbox.layout[.new], name: name))
+      }
       #expect(error?.kind == .badData, "\(name)")
     }
     let claim = try #require(try mailbox.claim())

@@ -65,7 +65,7 @@ import Testing
     try office.subscribe(recent, to: orders, from: .since(.seconds(3600)))
     #expect(try office.mailbox(all).count(.new) == 2)
     #expect(try office.mailbox(none).count(.new) == 0)
-    #expect(try office.mailbox(recent).entries(in: .new) == [id.path])
+    #expect(try office.mailbox(recent).find("", in: [.new]).map(\.name) == [id.path])
     #expect(box.names(in: "spool/topics/orders/subscribers") == ["all", "none", "recent"])
   }
 
@@ -131,11 +131,10 @@ import Testing
     guard case .later = try settle(.retry("busy")) else { throw Failure("not later") }
     #expect(try settle(.retry("busy")) == .failed)
     #expect(names(.failed) == ["\(id),A=3"])
-    let entry = try #require(try mailbox.entries(in: .failed).first)
-    try mailbox.retry(entry, from: .failed)
+    try mailbox.retry(try mailbox.findOne(id.path, in: [.failed]))
     #expect(names(.new) == ["\(id)"])
     #expect(try settle(.failed("bad data")) == .failed)
-    try mailbox.retry(Path("\(id),A=1"), from: .failed)
+    try mailbox.retry(try mailbox.findOne(id.path, in: [.failed]))
     #expect(try settle(.done) == .done)
     #expect(names(.done).first?.hasPrefix("\(id),A=1,D=") == true)
     let note = try #require(mailbox.note(about: id))
@@ -222,7 +221,7 @@ import Testing
 
   @Test func lookingAnOfficeOverTellsWhatIsWrongAndWhatWasDone() throws {
     let (mailbox, id) = try mailboxWithLetter()
-    try mailbox.move(id.path, from: .new, to: .cur, as: EntryName(id, attempt: 1))
+    try mailbox.move(id.path, from: mailbox.layout[.new], to: .cur, as: EntryName(id, attempt: 1))
     func check(repair: Bool) -> [Finding] {
       var found = [Finding]()
       office.check(repair: repair) { if !$0.kind.isRemark { found.append($0) } }

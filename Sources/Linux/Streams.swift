@@ -50,6 +50,9 @@ package enum Streams {
     return Status(buffer)
   }
 
+  /// Whether people sit at standard error.
+  package static var isErrorTerminal: Bool { isatty(2) == 1 }
+
   /// Writes bytes for people to standard error: a handler's own words.
   package static func error(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { try? write($0, to: 2) }

@@ -28,24 +28,26 @@ struct Bag: Hashable, Comparable {
     (self.place, self.number, self.part) = (place, number, part)
   }
 
-  /// Reads the name of a bag; nil: it is none.
-  init?(_ name: UnsafeRawBufferPointer, inode: UInt64) {
-    let parts = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 2 || parts.count == 3, !parts[0].isEmpty, let number = Bag.decimal(parts[1]) else {
-      return nil
+  /// Reads the name of a bag of a place; nil: it is none. There may be thousands, and every reader reads them all.
+  init?(_ name: UnsafeRawBufferPointer, of place: Path, inode: UInt64 = 0) {
+    guard name.starts(with: place.bytes) else { return nil }
+    var index = place.bytes.count
+    func next() -> Int64? {
+      guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
+      index += 1
+      let (start, end) = (index, min(name.count, index + 15))
+      var value: Int64 = 0
+      while index < end, name[index].isDigit {
+        value = value * 10 + Int64(name[index] - UInt8(ascii: "0"))
+        index += 1
+      }
+      return index > start ? value : nil
     }
-    place = Path(UnsafeRawBufferPointer(rebasing: parts[0]))
-    self.number = number
-    self.inode = inode
-    if parts.count == 3 {
-      guard let part = Bag.decimal(parts[2]) else { return nil }
-      self.part = Int(part)
-    }
-  }
-
-  private static func decimal(_ digits: Slice<UnsafeRawBufferPointer>) -> Int64? {
-    guard (1...15).contains(digits.count), digits.allSatisfy(\.isDigit) else { return nil }
-    return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+    guard let number = next() else { return nil }
+    (self.place, self.number, self.inode) = (place, number, inode)
+    if index == name.count { return }
+    guard let part = next(), index == name.count else { return nil }
+    self.part = Int(part)
   }
 
   /// Its file name.
@@ -65,6 +67,8 @@ enum Bags {
   static let limit: Int64 = 64 << 10
   /// The bags of `new` to which letters come back, as long as others wait in bags.
   static let again: Path = "again"
+  /// Whose bags there may be.
+  static let places: [Path] = ["new", again, "cur", "later", "done", "failed"]
 }
 
 extension Office {
@@ -75,43 +79,60 @@ extension Office {
   func bags(of folder: Path, place: Path? = nil) throws(Errno) -> [Bag] {
     let place = place ?? folder.name
     var found = [Bag]()
-    do throws(Errno) {
-      try root.directory(Layout.bags(of: folder)).forEachEntry { name, inode in
-        if let bag = Bag(name, inode: inode), bag.place == place { found.append(bag) }
-      }
-    } catch .noEntry { return [] }
+    try forEachBag(beside: folder) { name, inode in
+      if let bag = Bag(name, of: place, inode: inode) { found.append(bag) }
+    }
     return found.sorted()
+  }
+
+  /// The bags of a mailbox's `new`: those to which letters came back, and those that were sealed.
+  func bagsOfNew(_ new: Path) throws(Errno) -> (returns: [Bag], others: [Bag]) {
+    var (returns, others) = ([Bag](), [Bag]())
+    let place = new.name
+    try forEachBag(beside: new) { name, inode in
+      if let bag = Bag(name, of: place, inode: inode) {
+        others.append(bag)
+      } else if let bag = Bag(name, of: Bags.again, inode: inode) {
+        returns.append(bag)
+      }
+    }
+    return (returns.sorted(), others.sorted())
+  }
+
+  private func forEachBag(
+    beside folder: Path, _ body: (_ name: UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
+    do throws(Errno) { try root.directory(Layout.bags(of: folder)).forEachEntry(body) } catch .noEntry {}
   }
 
   /// Goes through the directories in which the letters of a place lie: its bags, the lowest first, and last the
   /// directory itself. What is missing has no letters.
-  /// - Parameters:
-  ///   - hasReturns: the letters that came back count, too; they come first.
-  ///   - body: gets the directory's path by now, and the directory; says whether to go on.
+  /// Of a mailbox's `new`, the bags with letters that came back are first.
+  /// - Parameter body: gets the directory's path by now, and the directory; says whether to go on.
   func forEachFolder(
-    of folder: Path, hasReturns: Bool = true,
-    _ body: (_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool
+    of folder: Path, _ body: (_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool
   ) throws(Errno) {
     let home = Layout.bags(of: folder)
-    var live = try openIfThere(folder)
-    var bags = [Bag]()
-    for _ in 0..<4 {
-      bags = try self.bags(of: folder)
-      // Sealed since it was opened: it is met as a bag, and another has taken its place.
-      guard !bags.isEmpty, let inode = try live?.directory.file.status().inode,
-        bags.contains(where: { $0.inode == inode })
-      else { break }
-      live = try openIfThere(folder)
-    }
-    if hasReturns, folder.name == "new" {
-      bags = try self.bags(of: folder, place: Bags.again) + bags
-    }
-    for bag in bags {
+    let (live, returns, bags) = try foldersNow(of: folder)
+    for bag in returns + bags {
       let path = home / bag.name
       guard let open = try openIfThere(path) else { continue }
       guard try body(path, open.directory) else { return }
     }
     if let live { _ = try body(folder, live.directory) }
+  }
+
+  /// The directory of a place, open; and its bags, as they are after that.
+  func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, returns: [Bag], bags: [Bag]) {
+    for _ in 0..<4 {
+      let live = try openIfThere(folder)
+      let (returns, bags) = folder.name == "new" ? try bagsOfNew(folder) : ([], try self.bags(of: folder))
+      if bags.isEmpty { return (live, returns, bags) }
+      // Sealed since it was opened? Then it is met as a bag, and another has taken its place.
+      let inode = try live?.directory.file.status().inode
+      if !bags.contains(where: { $0.inode == inode }) { return (live, returns, bags) }
+    }
+    throw .again  // a thousand letters came between two calls, four times
   }
 
   /// Goes through the names of the letters of a place, in no order.

@@ -21,7 +21,7 @@ extension Inspection {
     guard (try? office.root.exists(home)) == true else { return }
     checkDirectory(home, of: room)
     for entry in names(in: home) {
-      let isBag = entry.bytes.withUnsafeBytes { Bag($0, inode: 0) } != nil
+      let isBag = Bags.places.contains { place in entry.bytes.withUnsafeBytes { Bag($0, of: place) } != nil }
       if isBag {
         checkDirectory(home / entry, of: room)
       } else {
@@ -37,6 +37,6 @@ extension Path {
   /// Of a letter's path: the name of the place where it is, also if it lies in a bag.
   var place: Path {
     let folder = parent.name
-    return folder.bytes.withUnsafeBytes { Bag($0, inode: 0)?.place } ?? folder
+    return Bags.places.first { place in folder.bytes.withUnsafeBytes { Bag($0, of: place) } != nil } ?? folder
   }
 }

@@ -22,6 +22,8 @@ public final class Mailbox {
   var keepsLog = false
   /// Lines of the log that are not written yet, and their day.
   var unlogged: (date: String, lines: [UInt8]) = ("", [])
+  /// The log that was written to last.
+  var openLog: OpenLog?
   /// Where letters went that are not yet durable there.
   var unsynced: Set<Place> = []
   /// The directories into which they went.
@@ -36,7 +38,11 @@ public final class Mailbox {
     beaconByte = try office.root.status(layout.root / ".").inode
   }
 
-  public func settings() throws(PostError) -> Settings { try office.settings(of: name) }
+  public func settings() throws(PostError) -> Settings {
+    let settings = try office.settings(of: name)
+    if order == nil { order = settings.order }
+    return settings
+  }
 
   // MARK: Moving letters
 
@@ -46,11 +52,13 @@ public final class Mailbox {
     try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
       for _ in 0..<Mailbox.patience {
         let isOld = goals[place] != nil
-        let goal = try goal(place)
         do throws(Errno) {
-          return try office.root.rename(folder / entry, to: goal.directory, name.path)
+          if place == .cur {
+            return try office.root.rename(folder / entry, to: office.root, layout[.cur] / name.path)
+          }
+          return try office.root.rename(folder / entry, to: goal(place).directory, name.path)
         } catch .noEntry {
-          // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
+          // Somebody else has taken the letter; or the goal, then empty, was replaced since we opened it.
           guard isOld || place == .cur, try office.root.exists(folder / entry) else { throw .noEntry }
           goals[place] = nil
         }
@@ -67,15 +75,16 @@ public final class Mailbox {
     if let goal = goals[place] { return goal }
     let path = place == .new ? try folderForReturns() : layout[place]
     let goal = OpenFolder(path, try office.root.directory(path))
-    if place != .cur { goals[place] = goal }
+    goals[place] = goal
     return goal
   }
 
   /// Where a letter that comes back goes: if others wait in bags, not behind them all.
   private func folderForReturns() throws(Errno) -> Path {
     let home = Layout.bags(of: layout[.new])
-    if try office.bags(of: layout[.new]).isEmpty { return layout[.new] }
-    var bag = try office.bags(of: layout[.new], place: Bags.again).last ?? Bag(Bags.again, 1)
+    let (returns, others) = try office.bagsOfNew(layout[.new])
+    if others.isEmpty { return layout[.new] }
+    var bag = returns.last ?? Bag(Bags.again, 1)
     if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
       bag = Bag(Bags.again, bag.number + 1)
     }

@@ -183,23 +183,27 @@ extension Mailbox {
       }
       return isEmpty
     }
+    func look(_ bag: Path) throws(Errno) {
+      guard let open = try office.openIfThere(bag) else { return }
+      if try look(bag, open.directory) { office.removeBag(bag, open.directory) }
+    }
     do throws(Errno) {
-      for bag in try office.bags(of: new, place: Bags.again) {
-        if !again.isEmpty {
-          mayHaveAgain = true
-          break
-        }
-        let path = Layout.bags(of: new) / bag.name
-        guard let open = try office.openIfThere(path) else { continue }
-        if try look(path, open.directory) { office.removeBag(path, open.directory) }
+      let home = Layout.bags(of: new)
+      let (live, returns, bags) = try office.foldersNow(of: new)
+      for bag in returns {
+        mayHaveAgain = !again.isEmpty
+        if mayHaveAgain { break }
+        try look(home / bag.name)
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
-      try office.forEachFolder(of: new, hasReturns: false) { path, directory throws(Errno) in
-        if path == new { window.inode = try directory.file.status().inode }
-        if try look(path, directory), path != new { office.removeBag(path, directory) }
-        if path == new || fresh.isEmpty { return true }
-        mayHaveFresh = true
-        return false
+      for bag in bags {
+        mayHaveFresh = !fresh.isEmpty
+        if mayHaveFresh { break }
+        try look(home / bag.name)
+      }
+      if let live {
+        window.inode = try live.directory.file.status().inode
+        if bags.isEmpty || fresh.isEmpty { _ = try look(new, live.directory) } else { mayHaveFresh = true }
       }
     } catch { throw PostError(error, "cannot list \(new)") }
     window.fresh = fresh.taken

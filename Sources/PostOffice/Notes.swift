@@ -43,7 +43,15 @@ extension Mailbox {
   /// Writes the lines of the log that were kept back.
   func flushLog() {
     if unlogged.lines.isEmpty { return }
-    do throws(Errno) { try add(unlogged.lines, to: layout[.log] / unlogged.date) } catch {}
+    do throws(Errno) {
+      // Whoever reads letter after letter opens it once; a watcher, which has many mailboxes, each time.
+      if openLog?.date == unlogged.date, let log = openLog {
+        try log.file.write(unlogged.lines)
+      } else {
+        let file = try add(unlogged.lines, to: layout[.log] / unlogged.date)
+        openLog = keepsLog ? nil : OpenLog(unlogged.date, file)
+      }
+    } catch {}
     unlogged.lines = []
   }
 
@@ -51,11 +59,26 @@ extension Mailbox {
   private static let unloggedLimit = 64 << 10
 
   /// Adds to a file. One that was just made, and could not be written because the disk is full, goes again.
-  private func add(_ text: [UInt8], to path: Path) throws(Errno) {
+  @discardableResult
+  private func add(_ text: [UInt8], to path: Path) throws(Errno) -> File {
     let file = try office.root.open(path, .append(permissions: 0o666))
-    do throws(Errno) { try file.write(text) } catch {
+    do throws(Errno) {
+      try file.write(text)
+      return file
+    } catch {
       if (try? file.status().size) == 0 { try? office.root.remove(path) }
       throw error
     }
+  }
+}
+
+/// The log of a day, held open.
+final class OpenLog {
+  let date: String
+  let file: File
+
+  init(_ date: String, _ file: consuming File) {
+    self.date = date
+    self.file = file
   }
 }

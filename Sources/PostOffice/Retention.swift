@@ -71,6 +71,8 @@ extension Office {
   /// So many letters that stay say of a bag that those behind it are younger. Fewer may be there for another reason,
   /// such as a clock that was wrong.
   private static let proof = 32
+  /// Progress is told after so many removals.
+  private static let progressStep = 256
 
   /// Removes entries of a place.
   /// - Parameters:
@@ -96,9 +98,9 @@ extension Office {
             rest += 1
             warn("\(path / name) is a directory, not a letter; left alone")
           }
+          removed += 1
+          if removed % Office.progressStep == 0 { progress(folder.description, removed) }
         }
-        removed += old.count
-        if !old.isEmpty { progress(folder.description, removed) }
         if rest == 0, path != folder { removeBag(path, directory) }
         visited += 1
         return visited < limit && !(old.isEmpty && rest >= Office.proof)

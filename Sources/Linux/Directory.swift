@@ -112,7 +112,7 @@ package struct Directory: ~Copyable {
   package borrowing func sync() throws(Errno) { try file.sync() }
 
   /// Makes everything on this directory's file system durable, syncfs(2).
-  package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(fd) } }
+  package borrowing func syncFileSystem() throws(Errno) { try file.syncFileSystem() }
 
   /// Gives this directory the mode, the owner and the access control lists, acl(5), of another.
   package borrowing func copyAccess(of other: borrowing Directory) throws(Errno) {

@@ -151,6 +151,10 @@ package struct File: ~Copyable {
   /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing.
   package borrowing func sync() throws(Errno) { _ = try check { fsync(descriptor) } }
 
+  /// syncfs(2): everything on the file's file system becomes durable. It reports errors since this file was opened
+  /// (Linux 5.8), which may have been met by other files.
+  package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(descriptor) } }
+
   /// How much of the file's file system is free.
   package borrowing func space() throws(Errno) -> Space {
     var buffer = statvfs()
@@ -163,6 +167,13 @@ package struct File: ~Copyable {
       free: bytes(buffer.f_bavail), size: bytes(buffer.f_blocks),
       freeInodes: Int64(clamping: buffer.f_favail),
       inodes: Int64(clamping: buffer.f_files))
+  }
+
+  /// What a path leads to, symlinks followed. Nothing is opened, so nobody is woken.
+  package static func status(of path: Path) throws(Errno) -> Status {
+    var buffer = stat()
+    _ = try path.call { stat($0, &buffer) }
+    return Status(buffer)
   }
 
   package borrowing func status() throws(Errno) -> Status {

@@ -12,6 +12,13 @@ package enum OpenFiles {
   /// No more than this is asked for.
   private static let enough: rlim_t = 8192
 
+  /// How many descriptors we may have open at once.
+  package static var limit: Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+    return Int(clamping: limit.rlim_cur)
+  }
+
   /// Raises our own limit as far as that is allowed and of use.
   package static func raiseLimit() {
     var limit = rlimit()

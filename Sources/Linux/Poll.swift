@@ -12,6 +12,12 @@ package func waitReadable(_ descriptors: [Int32], atMost nanoseconds: Int64?) th
   try wait(readable: descriptors, writable: [], atMost: nanoseconds).readable
 }
 
+/// Whether a descriptor can be read without waiting: data, its end, or an error.
+package func isReadable(_ descriptor: Int32) -> Bool {
+  guard let ready = try? waitReadable([descriptor], atMost: 0) else { return true }
+  return ready[0]
+}
+
 /// Waits until one of the descriptors can be read, or one written, or the time is over. Negative ones are
 /// passed over.
 package func wait(

@@ -46,9 +46,12 @@ struct CRC32C {
   /// `crc32c=:89ie+w==:`, the value of a Content-Digest field (RFC 9530: a dictionary of byte
   /// sequences, here the four bytes in network order, in base64).
   var digestField: String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     let bits = UInt64(value) << 4  // 32 bits in six groups of six
-    let digits = (0..<6).map { alphabet[Int(bits >> (30 - 6 * UInt64($0)) & 63)] }
-    return "crc32c=:" + String(decoding: digits, as: UTF8.self) + "==:"
+    var field = "crc32c=:"
+    for digit in 0..<6 {
+      field.unicodeScalars.append(Unicode.Scalar(alphabet.utf8Start[Int(bits >> (30 - 6 * UInt64(digit)) & 63)]))
+    }
+    return field + "==:"
   }
 }

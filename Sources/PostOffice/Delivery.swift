@@ -2,105 +2,194 @@
 //
 // A letter leaves new/ for cur/ only when every subscriber has it, durably, in the mailbox or in
 // held/. If anything else goes wrong it stays in new/, accepted, and the next who passes by goes on.
+// Letters that were accepted together are sorted together: each directory is synced once for all of them.
 
 import Linux
 
 struct Delivery {
   let topic: Topic
+  private let durability: Durability
   private var office: Office { topic.office }
   private var layout: TopicLayout { topic.layout }
 
-  init(_ topic: Topic) { self.topic = topic }
+  init(_ topic: Topic, _ durability: Durability = .full) {
+    self.topic = topic
+    self.durability = durability
+  }
 
   /// Up to so many directories are made durable one by one; beyond it, syncfs does all at once.
   static let directorySyncs = 16
 
-  /// Sorts an accepted letter: delivers it to all subscribers that do not have it, then moves it from
+  /// Sorts accepted letters: delivers them to all subscribers that do not have them, then moves them from
   /// new/ to cur/.
   /// - Parameters:
-  ///   - name: its file name in new/.
-  ///   - file: the letter, open.
-  ///   - having: mailboxes known to have it already.
-  ///   - blind: mailboxes that may have it: it is held for them until one can see.
-  /// - Returns: false if it stays in new/ until somebody else comes.
+  ///   - new: the topic's new/, which has them.
+  ///   - having: mailboxes known to have them already.
+  ///   - blind: mailboxes that may have them: they are held for them until one can see.
+  /// - Returns: false if some stay in new/ until somebody else comes.
   @discardableResult
   func sort(
-    _ name: Path, _ id: LetterID, file: borrowing File, having: Set<Name> = [], blind: Set<Name> = []
+    _ letters: [Parcel], from new: Tray, having: Set<Name> = [], blind: Set<Name> = []
   ) -> Bool {
+    if letters.isEmpty { return true }
+    var sorted = 0
     do throws(PostError) {
       let subscribers = try topic.subscribers().filter { !having.contains($0) && !blind.contains($0) }
-      for mailbox in blind.subtracting(having) { try hold(layout.new / name, id, for: mailbox) }
-      try deliver(layout.new / name, id, file: file, to: subscribers, having: having)
-      try office.attemptWrite("cannot move letter \(id) to \(layout.cur)", in: layout.root) {
-        () throws(Errno) in
-        do throws(Errno) {
-          try office.root.rename(layout.new / name, to: office.root, layout.cur / id.path)
-        } catch .exists {
-          let kept = try office.root.status(layout.cur / id.path)
-          guard try kept.inode == file.status().inode else { throw .exists }
-          try office.root.remove(layout.new / name)  // cur/ has it: sorted once already
-        }
+      for mailbox in blind.subtracting(having) { try hold(letters[...], from: new, for: mailbox) }
+      let trays = try deliver(letters, from: new, to: subscribers, having: having)
+      while sorted < letters.count {
+        try keep(letters[sorted], from: new)
+        sorted += 1
+      }
+      for tray in trays { tray.sealIfFull(after: letters) }
+      if let size = try? office.root.status(layout.cur / ".").size, size > Bags.limit {
+        office.sealIfFull(layout.cur, size: size)
       }
       return true
     } catch {
-      office.warn(
-        "\(error.message); letter \(id) is accepted and stays in \(layout.new) until it can be sorted")
+      let stay = Delivery.counted(letters[sorted...], verb: ("is", "are"))
+      let until = letters.count - sorted == 1 ? "stays in \(layout.new) until it" : "stay in \(layout.new) until they"
+      office.warn("\(error.message); \(stay) accepted and \(until) can be sorted")
       return false
     }
   }
 
-  /// Links a letter into mailboxes, durably; what a mailbox cannot take is held for it.
-  private func deliver(
-    _ source: Path, _ id: LetterID, file: borrowing File, to subscribers: [Name], having: Set<Name>
-  ) throws(PostError) {
-    var linked = having.sorted()  // whether the sorter before us synced these, we cannot know
-    var refused = [Name]()
-    for name in subscribers {
+  /// `letter ID is`, or `3 letters are`.
+  private static func counted(_ letters: ArraySlice<Parcel>, verb: (one: String, many: String)) -> String {
+    if letters.count == 1, let letter = letters.first { return "letter \(letter.id) \(verb.one)" }
+    return "\(letters.count) letters \(verb.many)"
+  }
+
+  /// Moves a letter from new/ to cur/.
+  private func keep(_ letter: Parcel, from new: Tray) throws(PostError) {
+    try office.attemptWrite("cannot move letter \(letter.id) to \(layout.cur)", in: layout.root) {
+      () throws(Errno) in
       do throws(Errno) {
-        let mailbox = MailboxLayout(throughSymlink: layout.subscriber(name))
-        if try place(source, id, file: file, into: mailbox) { linked.append(name) }
+        try new.change(letter.name) { (folder, name) throws(Errno) in
+          try folder.rename(name, to: office.root, layout.cur / letter.id.path)
+        }
+      } catch .exists {
+        let kept = try office.root.status(layout.cur / letter.id.path)
+        guard try kept.inode == letter.file.status().inode else { throw .exists }
+        // cur/ has it: sorted once already
+        try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
+      }
+    }
+  }
+
+  /// Links letters into mailboxes, durably; what a mailbox cannot take is held for it.
+  /// - Returns: the new/ of the mailboxes that got some.
+  private func deliver(
+    _ letters: [Parcel], from new: Tray, to subscribers: [Name], having: Set<Name>
+  ) throws(PostError) -> [Tray] {
+    var opens = durability == .full && subscribers.count + having.count <= Delivery.directorySyncs
+    var trays = [Tray]()
+    var refused = [(mailbox: Name, letters: ArraySlice<Parcel>)]()
+    for name in subscribers {
+      let mailbox = MailboxLayout(throughSymlink: layout.subscriber(name))
+      var rest = letters[...]
+      do throws(Errno) {
+        let tray = try tray(mailbox[.new], opening: &opens)
+        var isUnsynced = false
+        defer { if isUnsynced { trays.append(tray) } }
+        while let letter = rest.first {
+          let source = (tray: new, name: letter.name)
+          if try place(source, letter.id, file: letter.file, into: mailbox, tray) { isUnsynced = true }
+          rest.removeFirst()
+        }
       } catch {
-        refused.append(name)
-        let hint = "letter \(id) is held for it (gone for good? post unsubscribe \(name) \(topic.name))"
+        refused.append((name, rest))
+        let held = Delivery.counted(rest, verb: ("is", "are"))
+        let hint = "\(held) held for it (gone for good? post unsubscribe \(name) \(topic.name))"
         let folder = layout.subscriber(name)
         office.warn(
           office.trouble(error, "cannot deliver to mailbox \(name)", in: folder, hint: hint).message)
       }
     }
-    for name in refused { try hold(source, id, for: name) }
-    try attempt("cannot make letter \(id) durable in its mailboxes") { () throws(Errno) in
-      try sync(linked, having: having, file: file)
+    for (mailbox, rest) in refused { try hold(rest, from: new, for: mailbox) }
+    if durability == .full {
+      let names = Delivery.counted(letters[...], verb: ("durable in its", "durable in their"))
+      try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
+        // All at once: what was linked is on the letter's file system, and copies were synced by themselves.
+        if !opens, !trays.isEmpty { try letters[0].file.syncFileSystem() }
+        try sync(opens ? trays : [], letters, having: having)
+      }
+    }
+    return trays
+  }
+
+  /// A mailbox's new/: open, if names in it are to be synced one by one.
+  /// - Parameter opens: becomes false when no more can be opened.
+  private func tray(_ path: Path, opening opens: inout Bool) throws(Errno) -> Tray {
+    if opens {
+      do throws(Errno) { return try Tray(opening: path, of: office) } catch .processFiles { opens = false } catch
+        .systemFiles
+      { opens = false }
+    }
+    return Tray(path, of: office)
+  }
+
+  /// Makes the links in the mailboxes' new/ durable.
+  /// - Parameter having: those whose letters an earlier sorter put there, and whether it came to sync them, we
+  ///   cannot know. They may be copies, on another file system.
+  private func sync(_ trays: [Tray], _ letters: [Parcel], having: Set<Name>) throws(Errno) {
+    for tray in trays where tray.isOpen { try tray.sync(for: letters) }
+    // Drop boxes: once for all of them.
+    if let tray = trays.first(where: { !$0.isOpen }) { try tray.sync(for: letters) }
+    for name in having.sorted() {
+      do throws(Errno) {
+        let folder = MailboxLayout(throughSymlink: layout.subscriber(name))[.new]
+        try Tray(opening: folder, of: office).sync(for: letters)
+      } catch .noEntry {
+        // Unsubscribed, or removed, since its link was made.
+      }
     }
   }
 
-  /// Gives a mailbox its link or, where a hard link is refused, its copy.
-  /// - Returns: whether the mailbox's new/ must still be made durable.
+  /// Gives a mailbox a letter that is not being sorted, by its path, as ``place(_:_:file:into:_:)`` does.
   func place(
-    _ source: Path, _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout
+    _ source: Path, _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout, _ tray: Tray? = nil
+  ) throws(Errno) -> Bool {
+    let source = (tray: Tray(source.parent, of: office), name: source.name)
+    return try place(source, id, file: file, into: mailbox, tray ?? Tray(mailbox[.new], of: office))
+  }
+
+  /// Gives a mailbox its link or, where a hard link is refused, its copy.
+  /// - Parameter tray: the mailbox's new/.
+  /// - Returns: whether the mailbox's new/ must still be made durable.
+  private func place(
+    _ source: (tray: Tray, name: Path), _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout,
+    _ tray: Tray
   ) throws(Errno) -> Bool {
     do throws(Errno) {
-      try office.root.link(source, into: office.root, mailbox[.new] / id.path)
+      try source.tray.change(source.name) { (from, old) throws(Errno) in
+        try tray.change(id.path) { (to, new) throws(Errno) in try from.link(old, into: to, new) }
+      }
       return true
     } catch .exists {
       // An earlier sorter, now dead, came this far. Or a foreign program chose a name twice.
-      let other = try office.root.status(mailbox[.new] / id.path)
+      let other = try tray.change(id.path) { (folder, name) throws(Errno) in try folder.status(name) }
       let own = try file.status()
       if id.isOurs || other.inode == own.inode { return true }
-      return try place(source, office.ids.next(now: Clock.wall, foreign: true), file: file, into: mailbox)
+      let id = office.ids.next(now: Clock.wall, foreign: true)
+      return try place(source, id, file: file, into: mailbox, tray)
     } catch let error where [.crossDevice, .tooManyLinks, .notPermitted].contains(error) {
-      try copy(id, file: file, into: mailbox)
+      try copy(id, file: file, into: mailbox, tray)
       return false
     }
   }
 
   /// Gives a mailbox a letter that the topic keeps, as ``place(_:_:file:into:)`` does.
+  /// - Parameter tray: the mailbox's new/; nil: it is used by its path.
   /// - Returns: whether the mailbox's new/ must still be made durable; nil: the letter has just been pruned.
-  func placeKept(_ letter: Topic.Orphan, into mailbox: MailboxLayout) throws(Errno) -> Bool? {
+  func placeKept(
+    _ letter: Topic.Orphan, into mailbox: MailboxLayout, _ tray: Tray? = nil
+  ) throws(Errno) -> Bool? {
     var source = letter.folder / letter.name
     for _ in 0..<2 {
       do throws(Errno) {
         let file = try office.root.open(source, .read)
-        return try place(source, letter.id, file: file, into: mailbox)
+        return try place(source, letter.id, file: file, into: mailbox, tray)
       } catch .noEntry {
         if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
         // Pruned; or sealed since it was seen.
@@ -112,70 +201,76 @@ struct Delivery {
   }
 
   /// Copies through the mailbox's own tmp/, as a sender would.
-  private func copy(_ id: LetterID, file: borrowing File, into mailbox: MailboxLayout) throws(Errno) {
+  private func copy(
+    _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout, _ tray: Tray
+  ) throws(Errno) {
     let id = id.isOurs ? id : LetterID(copyOf: try file.status())
     // A name of ours for the draft: if we die, whoever comes next knows that it is debris.
     let draft = mailbox[.tmp] / office.ids.next(now: Clock.wall).path
-    let copy = try office.root.open(draft, .create(permissions: 0o444))
+    let copy = Parcel(id.path, id, file: try office.root.open(draft, .create(permissions: 0o444)))
     do throws(Errno) {
-      guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
+      guard try copy.file.tryLock(.exclusive, byte: sorterByte), try copy.file.status().links > 0 else {
+        throw .again
+      }
       // Whoever passes by tries a held letter again: that shall not fill a disk to the brim each time.
-      let space = try copy.space()
+      let space = try copy.file.space()
       if space.isKnown, try space.free < file.status().size { throw .noSpace }
-      try copy.write(contentOf: file)
-      try copy.sync()
+      try copy.file.write(contentOf: file)
+      if durability == .full { try copy.file.sync() }
+      let tray = tray.isOpen || durability == .none ? tray : try Tray(opening: tray.path, of: office)
       do throws(Errno) {
-        try office.root.rename(draft, to: office.root, mailbox[.new] / id.path)
+        try tray.change(id.path) { (folder, name) throws(Errno) in
+          try office.root.rename(draft, to: folder, name)
+        }
       } catch .exists {
         try office.root.remove(draft)  // an earlier sorter, now dead, came this far
       }
-      try office.syncNames(in: mailbox[.new], of: copy)
+      if durability == .full { try tray.sync(for: [copy]) }
     } catch {
       try? office.root.remove(draft)
       throw error
     }
   }
 
-  /// Makes the links in the mailboxes' new/ durable.
-  /// - Parameter having: those whose letter an earlier sorter put there: it may be a copy, on another file system.
-  private func sync(_ mailboxes: [Name], having: Set<Name>, file: borrowing File) throws(Errno) {
-    var rest = mailboxes
-    if mailboxes.count > Delivery.directorySyncs {
-      try office.root.syncFileSystem()
-      rest = having.sorted()
-    }
-    for name in rest {
-      do throws(Errno) {
-        try office.syncNames(in: MailboxLayout(throughSymlink: layout.subscriber(name))[.new], of: file)
-      } catch .noEntry {
-        // Unsubscribed, or removed, since its link was made.
+  /// Keeps letters for a mailbox that cannot take them now.
+  private func hold(_ letters: ArraySlice<Parcel>, from new: Tray, for mailbox: Name) throws(PostError) {
+    let what = Delivery.counted(letters, verb: ("for", "for"))
+    try office.attemptWrite("cannot hold \(what) mailbox \(mailbox)", in: layout.root) {
+      () throws(Errno) in
+      let held = layout.held(for: mailbox)
+      try makeHeld(held)
+      for letter in letters {
+        func link(as id: LetterID) throws(Errno) {
+          try new.change(letter.name) { (folder, name) throws(Errno) in
+            try folder.link(name, into: office.root, held / id.path)
+          }
+        }
+        do throws(Errno) { try link(as: letter.id) } catch .exists {
+          // An earlier sorter came this far. Or a foreign program chose a name twice.
+          let other = try office.root.status(held / letter.id.path).inode
+          if try other != letter.file.status().inode {
+            try link(as: office.ids.next(now: Clock.wall, foreign: true))
+          }
+        }
       }
+      if durability == .full { try office.root.directory(held).sync() }
     }
   }
 
-  /// Keeps a letter for a mailbox that cannot take it now.
-  private func hold(_ source: Path, _ id: LetterID, for mailbox: Name) throws(PostError) {
-    try office.attemptWrite("cannot hold letter \(id) for mailbox \(mailbox)", in: layout.root) {
-      () throws(Errno) in
-      let held = layout.held(for: mailbox)
-      // Also if they are there: whoever made them may have died before their names were durable.
-      // Once is enough.
-      var isSure = office.sureHeld.contains(held)
-      if isSure { isSure = try office.root.exists(held) }
-      if !isSure {
-        try office.make([layout.held], in: layout.root)
-        try office.make([held], in: layout.held)
-        office.sureHeld.insert(held)
+  private func makeHeld(_ held: Path) throws(Errno) {
+    if durability == .none {
+      for folder in [layout.held, held] {
+        do throws(Errno) { try office.root.makeDirectory(folder) } catch .exists {}
       }
-      do throws(Errno) { try office.root.link(source, into: office.root, held / id.path) } catch .exists {
-        // An earlier sorter came this far. Or a foreign program chose a name twice.
-        let other = try office.root.status(held / id.path).inode
-        if try other != office.root.status(source).inode {
-          let id = office.ids.next(now: Clock.wall, foreign: true)
-          try office.root.link(source, into: office.root, held / id.path)
-        }
-      }
-      try office.root.directory(held).sync()
+      return
     }
+    // Also if they are there: whoever made them may have died before their names were durable.
+    // Once is enough.
+    var isSure = office.sureHeld.contains(held)
+    if isSure { isSure = try office.root.exists(held) }
+    if isSure { return }
+    try office.make([layout.held], in: layout.root)
+    try office.make([held], in: layout.held)
+    office.sureHeld.insert(held)
   }
 }

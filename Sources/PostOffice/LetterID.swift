@@ -82,10 +82,18 @@ struct LetterIDs {
   mutating func next(now: Int64, foreign: Bool = false) -> LetterID {
     last = max(now / 1000, last + 1)
     count += 1
-    let micros = String(last % 1_000_000)
-    let padding = String(repeating: "0", count: 6 - micros.count)
-    return LetterID(
-      Path("\(last / 1_000_000).\(foreign ? "F" : "M")\(padding)\(micros)\(tail)\(count).\(host)"))
+    // Seven digits, of which the first makes way: the zeros in front are kept.
+    let micros = String(1_000_000 + last % 1_000_000).utf8.dropFirst()
+    var name = [UInt8]()
+    name.reserveCapacity(64 + host.utf8.count)
+    name.append(contentsOf: String(last / 1_000_000).utf8)
+    name.append(contentsOf: (foreign ? ".F" : ".M").utf8)
+    name.append(contentsOf: micros)
+    name.append(contentsOf: tail.utf8)
+    name.append(contentsOf: String(count).utf8)
+    name.append(contentsOf: ".".utf8)
+    name.append(contentsOf: host.utf8)
+    return LetterID(Path(name))
   }
 
   /// Maildir forbids `/` and `:`; a comma or a space would be no better. At most 63 bytes, as a

@@ -13,8 +13,8 @@ public final class Office {
   var ids = LetterIDs()
   /// Directories for held letters that are durable, as this process has seen to.
   var sureHeld: Set<Path> = []
-  /// What Min-Free says for topics, and when that was read (monotonic nanoseconds).
-  var minFrees: [Name: (value: MinFree, readAt: Int64)] = [:]
+  /// The settings of topics, and when they were read (monotonic nanoseconds).
+  var topicSettings: [Name: (value: Settings, readAt: Int64)] = [:]
   /// `user@host`, for the From of letters.
   package private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 

@@ -106,7 +106,8 @@ extension Topic {
         try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
         name = id.path
       }
-      return Delivery(self).sort(name, id, file: durable, having: having, blind: blind)
+      let letter = Parcel(name, id, file: durable)
+      return Delivery(self).sort([letter], from: Tray(layout.new, of: office), having: having, blind: blind)
     } catch .noEntry {
       return true
     } catch {
@@ -188,15 +189,16 @@ extension Topic {
       for name in names {
         letters.append(Orphan(name: name, id: LetterID(name), status: try office.root.status(held / name)))
       }
+      let new = try Tray(opening: target[.new], of: office)
       let known = try office.known(letters, in: target)
       let delivery = Delivery(self)
       for letter in letters {
-        let file = try office.root.open(held / letter.name, .read)
+        let parcel = Parcel(letter.name, letter.id, file: try office.root.open(held / letter.name, .read))
         var isUnsynced = true  // whether the one who placed it before us came to sync it, we cannot know
         if !known.contains(letter.id) {
-          isUnsynced = try delivery.place(held / letter.name, letter.id, file: file, into: target)
+          isUnsynced = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
         }
-        if isUnsynced { try office.syncNames(in: target[.new], of: file) }
+        if isUnsynced { try new.sync(for: [parcel]) }
         try office.root.remove(held / letter.name)
       }
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}

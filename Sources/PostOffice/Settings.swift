@@ -29,6 +29,8 @@ public struct Settings: Hashable, Sendable {
   public var keep: Duration? = .seconds(7 * 86_400)
   /// How much must be free on a topic's file system for it to take new letters.
   public var minFree = MinFree.off
+  /// Whether new letters of a topic survive a power cut.
+  public var durability = Durability.full
   /// The most handlers that a watcher runs at once, over all mailboxes.
   public var maxHandlers = 256
 
@@ -153,6 +155,11 @@ package struct Setting: Sendable {
     ) {
       guard let least = MinFree($0) else { return nil }
       $1.minFree = least
+      return true
+    },
+    Setting(name: "Durability", scopes: [.office, .topic], expects: Durability.expected) {
+      guard let durability = Durability(rawValue: $0) else { return nil }
+      $1.durability = durability
       return true
     },
   ]

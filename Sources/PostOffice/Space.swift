@@ -101,15 +101,16 @@ extension Office {
     do throws(Errno) { return try body() } catch { throw trouble(error, what(), in: folder()) }
   }
 
-  /// What Min-Free says for a topic. Settings that cannot be read are told of, and refuse no letter.
-  func minFree(of topic: Name) -> MinFree {
+  /// What the settings say for letters to a topic. Settings that cannot be read are told of, refuse no letter, and
+  /// spare no sync.
+  func topicSettings(_ topic: Name) -> Settings {
     let now = Clock.monotonic
-    if let known = minFrees[topic], now - known.readAt < Office.settingsAge { return known.value }
-    var value = MinFree.off
-    do throws(PostError) { value = try settings(ofTopic: topic).minFree } catch {
+    if let known = topicSettings[topic], now - known.readAt < Office.settingsAge { return known.value }
+    var value = Settings()
+    do throws(PostError) { value = try settings(ofTopic: topic) } catch {
       warn("\(error.message); until that is put right, letters are accepted as long as there is space")
     }
-    minFrees[topic] = (value, now)
+    topicSettings[topic] = (value, now)
     return value
   }
 
@@ -133,7 +134,7 @@ extension Topic {
   /// Refuses a new letter when less is free than Min-Free says.
   /// - Parameter draft: the letter's file, on the file system in question.
   func checkSpace(_ draft: borrowing File) throws(PostError) {
-    let minFree = office.minFree(of: name)
+    let minFree = office.topicSettings(name).minFree
     if minFree.isOff { return }
     let space = try attempt("cannot tell how much space is free") { () throws(Errno) in try draft.space() }
     guard let words = minFree.shortage(space) else { return }

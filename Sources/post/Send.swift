@@ -1,4 +1,4 @@
-// post send: letters into a topic.
+// post send: letters into a topic. What they are read from is in Input.swift, in what groups they go in Dispatch.swift.
 
 import Commands
 import Linux
@@ -15,6 +15,10 @@ enum Send: Verb {
       letters survive kill -9 and power loss and will reach every mailbox subscribed
       at that moment. Otherwise the letter that failed reached nobody, and the
       message says how many were accepted before it.
+
+      Several letters are accepted in groups: as many as can be read without
+      waiting, up to 256 or 4 MiB. With --durability none nothing waits for the
+      disk: a power cut may lose letters or tear them, kill -9 still cannot.
       """,
     flags: [
       Flag(
@@ -25,6 +29,9 @@ enum Send: Verb {
       Flag("type", short: "t", value: .required("TYPE"), help: "the content type, such as application/json"),
       Flag("lines", short: "l", help: "each line is a letter, without its newline"),
       Flag("null", short: "0", help: "each NUL-ended piece is a letter"),
+      Flag(
+        "durability", value: .required("full|none"),
+        help: "whether letters survive power loss, whatever Durability in topic.conf says"),
       Flag("id", help: "print the ID of each letter once it is accepted"),
     ],
     examples: [
@@ -43,23 +50,30 @@ enum Send: Verb {
     if call.has("lines"), call.has("null") {
       throw PostError(.usage, "post send: --lines and --null exclude each other")
     }
-    let office = try call.office(making: true)
-    let topic = try office.makeTopic(name)
-    var sent = 0
-    do throws(PostError) {
-      if let message = call.invocation.value("message") {
-        try send(Input(text: message), to: topic, envelope, call, &sent)
-      } else {
-        for file in files.isEmpty ? ["-"] : files {
-          try send(try Input(file), to: topic, envelope, call, &sent)
-        }
-      }
-    } catch {
-      let before = sent == 1 ? "1 letter was" : "\(sent) letters were"
-      throw sent == 0 ? error : PostError(error.kind, "\(error.message); \(before) accepted")
+    let durability = try durability(call)
+    let topic = try call.office(making: true).makeTopic(name)
+    let dispatch = Dispatch(try SendingGroup(topic, envelope, durability: durability), call)
+    if let message = call.invocation.value("message") {
+      try dispatch.send { () throws(PostError) in Input(text: message) }
     }
+    for file in files.isEmpty && !call.has("message") ? ["-"] : files {
+      try dispatch.send { () throws(PostError) in
+        try dispatch.beforeOpening(file)
+        return try Input(file)
+      }
+    }
+    try dispatch.finish()
     topic.tidyAfterSending()
     return 0
+  }
+
+  private static func durability(_ call: Call) throws(PostError) -> Durability? {
+    guard let text = try call.text("durability") else { return nil }
+    guard let durability = Durability(rawValue: text) else {
+      throw PostError(
+        .usage, "'\(visible(text))' is no value for --durability; use \(Durability.expected)")
+    }
+    return durability
   }
 
   private static func envelope(_ call: Call) throws(PostError) -> Envelope {
@@ -73,119 +87,5 @@ enum Send: Verb {
       envelope.headers.append(try Headers.Field(name, try Call.text(Array(value), "--header")))
     }
     return envelope
-  }
-
-  private static func tell(_ id: LetterID) throws(PostError) {
-    do throws(PostError) { try print("\(id)\n") } catch {
-      throw PostError(error.kind, "cannot print the ID \(id): standard output takes no more")
-    }
-  }
-
-  /// Sends one input, whole or in pieces.
-  private static func send(
-    _ input: Input, to topic: Topic, _ envelope: Envelope, _ call: Call, _ sent: inout Int
-  ) throws(PostError) {
-    func sendOne(_ source: BodySource) throws(PostError) {
-      let id = try topic.send(envelope, from: source)
-      sent += 1
-      if call.has("id") { try tell(id) }
-    }
-    guard call.has("lines") || call.has("null") else {
-      return try sendOne { (buffer) throws(PostError) in try input.read(into: buffer) }
-    }
-    let pieces = Pieces(of: input, endedBy: call.has("null") ? 0 : UInt8(ascii: "\n"))
-    while try pieces.next() {
-      try sendOne { (buffer) throws(PostError) in try pieces.read(into: buffer) }
-    }
-  }
-}
-
-/// Where a body comes from.
-final class Input {
-  private enum Kind { case standard, file, text }
-
-  private let kind: Kind
-  private let name: String
-  private let file: File?
-  private var rest: Bytes.SubSequence = []
-
-  /// - Parameter path: a file, or `-` for standard input.
-  init(_ path: Path) throws(PostError) {
-    kind = path == "-" ? .standard : .file
-    name = kind == .standard ? "standard input" : "\(path)"
-    do throws(Errno) { file = kind == .standard ? nil : try File(path, .readFollowing) } catch {
-      throw PostError(.notFound, PostError(error, "cannot read \(path)").message)
-    }
-  }
-
-  init(text: Bytes) {
-    kind = .text
-    name = "--message"
-    rest = text[...]
-    file = nil
-  }
-
-  /// - Returns: how many bytes were read; 0 is the end.
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws(PostError) -> Int {
-    if kind == .text {
-      let count = min(buffer.count, rest.count)
-      buffer.copyBytes(from: rest.prefix(count))
-      rest = rest.dropFirst(count)
-      return count
-    }
-    do throws(Errno) {
-      switch file {
-      case .some(let file): return try file.read(into: buffer)
-      case nil: return try Streams.input(into: buffer)
-      }
-    } catch {
-      throw PostError(
-        error == .isDirectory ? .notFound : .io, PostError(error, "cannot read \(name)").message)
-    }
-  }
-}
-
-/// Cuts an input into pieces of any length, in bounded memory.
-final class Pieces {
-  private let input: Input
-  private let end: UInt8
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  private var pending: Range<Int> = 0..<0
-
-  init(of input: Input, endedBy end: UInt8) {
-    self.input = input
-    self.end = end
-  }
-
-  deinit { buffer.deallocate() }
-
-  /// Goes to the next piece.
-  /// - Returns: false at the end of the input. An end mark in last place begins no further piece.
-  func next() throws(PostError) -> Bool {
-    isOver = false
-    return try fill()
-  }
-
-  private var isOver = false
-
-  /// Reads from the current piece; 0 is its end.
-  func read(into target: UnsafeMutableRawBufferPointer) throws(PostError) -> Int {
-    guard !isOver, try fill() else { return 0 }
-    let there = UnsafeRawBufferPointer(rebasing: buffer[pending]).prefix(target.count)
-    let piece = there.prefix { $0 != end }
-    target.copyBytes(from: piece)
-    var taken = piece.count
-    if taken < there.count {
-      taken += 1
-      isOver = true
-    }
-    pending = (pending.lowerBound + taken)..<pending.upperBound
-    // An end mark straight away would read as 0 bytes, the end of the piece, and so it is.
-    return piece.count
-  }
-
-  private func fill() throws(PostError) -> Bool {
-    if pending.isEmpty { pending = 0..<(try input.read(into: buffer)) }
-    return !pending.isEmpty
   }
 }

@@ -35,6 +35,16 @@ static inline int clinux_pidfd_open(pid_t pid) {
 /// syncfs(2): everything on the file system of this descriptor becomes durable.
 static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 
+/// sync_file_range(2) with SYNC_FILE_RANGE_WRITE, over the whole file: begins to write it, waits for nothing, and
+/// takes no note of errors, which are left to fsync(2).
+static inline int clinux_start_writing(int fd) {
+#ifdef SYS_sync_file_range
+  return (int)syscall(SYS_sync_file_range, fd, 0L, 0L, 2u);
+#else
+  return 0;
+#endif
+}
+
 /// memfd_create(2) with MFD_CLOEXEC | MFD_ALLOW_SEALING.
 static inline int clinux_memfd(const char *name) {
   return (int)syscall(SYS_memfd_create, name, 3u);

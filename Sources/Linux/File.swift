@@ -151,6 +151,9 @@ package struct File: ~Copyable {
   /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing.
   package borrowing func sync() throws(Errno) { _ = try check { fsync(descriptor) } }
 
+  /// Lets the kernel begin to write what is to be synced soon: several files at once, instead of one after another.
+  package borrowing func startWriting() { _ = clinux_start_writing(descriptor) }
+
   /// syncfs(2): everything on the file's file system becomes durable. It reports errors since this file was opened
   /// (Linux 5.8), which may have been met by other files.
   package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(descriptor) } }

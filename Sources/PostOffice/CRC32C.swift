@@ -50,7 +50,8 @@ struct CRC32C {
     let bits = UInt64(value) << 4  // 32 bits in six groups of six
     var field = "crc32c=:"
     for digit in 0..<6 {
-      field.unicodeScalars.append(Unicode.Scalar(alphabet.utf8Start[Int(bits >> (30 - 6 * UInt64(digit)) & 63)]))
+      field.unicodeScalars.append(
+        Unicode.Scalar(alphabet.utf8Start[Int(bits >> (30 - 6 * UInt64(digit)) & 63)]))
     }
     return field + "==:"
   }

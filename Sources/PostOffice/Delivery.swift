@@ -48,7 +48,8 @@ struct Delivery {
       return true
     } catch {
       let stay = Delivery.counted(letters[sorted...], verb: ("is", "are"))
-      let until = letters.count - sorted == 1 ? "stays in \(layout.new) until it" : "stay in \(layout.new) until they"
+      let until =
+        letters.count - sorted == 1 ? "stays in \(layout.new) until it" : "stay in \(layout.new) until they"
       office.warn("\(error.message); \(stay) accepted and \(until) can be sorted")
       return false
     }
@@ -122,9 +123,9 @@ struct Delivery {
   /// - Parameter opens: becomes false when no more can be opened.
   private func tray(_ path: Path, opening opens: inout Bool) throws(Errno) -> Tray {
     if opens {
-      do throws(Errno) { return try Tray(opening: path, of: office) } catch .processFiles { opens = false } catch
-        .systemFiles
-      { opens = false }
+      do throws(Errno) { return try Tray(opening: path, of: office) } catch .processFiles {
+        opens = false
+      } catch .systemFiles { opens = false }
     }
     return Tray(path, of: office)
   }

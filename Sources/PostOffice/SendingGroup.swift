@@ -24,11 +24,13 @@ package final class SendingGroup {
   private var layout: TopicLayout { topic.layout }
 
   /// The most letters, and the most bytes of bodies, that are accepted together.
-  private static let limits = (letters: 256, bytes: 4 << 20)
+  private static let limits = (letters: 256, bytes: 4 << 20 as Int64)
   /// Descriptors that are left for other things: standard streams, spool, input, a new/ and 16 mailboxes.
   private static let otherFiles = 26
   /// Up to so many letters are made durable one by one; beyond it, syncfs does all at once.
-  static let fileSyncs = 4
+  static let fileSyncs = 8
+  /// But syncfs also waits for what others have written: no more than so much for each of our letters, bytes.
+  private static let othersShare: Int64 = 256 << 10
 
   /// - Parameter durability: nil: as the settings of the topic say.
   /// - Throws: bad data, if the envelope has a header that cannot stand in a letter.
@@ -112,10 +114,9 @@ package final class SendingGroup {
   /// zeros under it.
   /// - Returns: how many are, from the first one on; and why the next is not.
   private func makeDurable(_ letters: [Parcel]) -> (count: Int, trouble: PostError?) {
-    if letters.count > SendingGroup.fileSyncs {
-      // An error may be another file's. Then each file tells for itself: its first fsync knows.
-      if (try? letters[0].file.syncFileSystem()) != nil { return (letters.count, nil) }
-    }
+    // An error may be another file's. Then each file tells for itself: its first fsync knows.
+    if isForAll(letters.count), (try? letters[0].file.syncFileSystem()) != nil { return (letters.count, nil) }
+    if letters.count > 1 { for letter in letters { letter.file.startWriting() } }
     for (index, letter) in letters.enumerated() {
       do throws(PostError) {
         let place = "\(office.path)/\(layout.tmp)"
@@ -127,6 +128,12 @@ package final class SendingGroup {
       }
     }
     return (letters.count, nil)
+  }
+
+  /// Whether one syncfs is better than a fsync for each of so many letters.
+  private func isForAll(_ count: Int) -> Bool {
+    guard count > SendingGroup.fileSyncs, let unwritten = Memory.unwritten else { return false }
+    return unwritten <= Int64(count) * SendingGroup.othersShare + SendingGroup.limits.bytes
   }
 
   /// Puts letters into new/: the moment they are accepted.

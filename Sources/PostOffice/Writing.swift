@@ -40,8 +40,13 @@ final class LetterWriter {
         // The mode is for good, less the umask: mailboxes share the inode, so nobody may write it.
         file = try office.root.open(tmp / id.path, .create(permissions: 0o444))
       } catch .exists { continue }
-      // A cleaner may have met the file before it was locked: then it is gone, or about to go.
-      guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { continue }
+      do throws(Errno) {
+        // A cleaner may have met the file before it was locked: then it is gone, or about to go.
+        guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { continue }
+      } catch {
+        try? office.root.remove(tmp / id.path)
+        throw error
+      }
       return Parcel(id.path, id, file: file)
     }
   }

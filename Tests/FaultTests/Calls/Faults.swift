@@ -45,6 +45,7 @@ enum Fault: Sendable, CustomStringConvertible {
     "lseek": [EINVAL],
     "fsync": [EIO, ENOSPC, EDQUOT, EINTR],
     "syncfs": [EIO, ENOSPC, EDQUOT],
+    "sync_file_range": [EIO, ENOSPC, ENOMEM],
     "getdents64": [EIO],
     "newfstatat": [EACCES, EIO, ENOMEM, ELOOP],
     "fstat": [EIO, ENOMEM],

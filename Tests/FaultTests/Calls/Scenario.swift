@@ -80,6 +80,18 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     Scenario(
       name: "send --lines", command: ["send", "orders", "--lines"], input: Array("a\nb\nc\n".utf8),
       sends: ["a", "b", "c"]),
+    // More than are synced one by one.
+    Scenario(
+      name: "send many --lines", command: ["send", "orders", "--lines", "--id"],
+      input: Array("abcdefghijkl".map { "\($0)\n" }.joined().utf8), sends: "abcdefghijkl".map { "\($0)" }),
+    Scenario(
+      name: "send several files, as --lines", before: "for n in a b c d; do printf $n > file-$n; done",
+      command: ["send", "orders", "--id", "file-a", "file-b", "file-c", "file-d"],
+      sends: ["a", "b", "c", "d"]),
+    Scenario(
+      name: "send --lines without durability",
+      command: ["send", "orders", "--lines", "--durability", "none"],
+      input: Array("a\nb\nc\n".utf8), sends: ["a", "b", "c"]),
     Scenario(
       name: "send a long letter", command: ["send", "orders"], input: Scenario.long,
       sends: [Census.name(of: Scenario.long)]),

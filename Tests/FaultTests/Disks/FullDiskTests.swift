@@ -15,6 +15,23 @@ import Testing
     try refuseAndHandle(try SmallDisk(.ext4), fill)
   }
 
+  /// A disk that becomes full in the middle of a group: what fits is accepted, and told.
+  @Test(.needsTmpfs, arguments: ["--lines", "--null"])
+  func aDiskThatBecomesFullRefusesNoLetterThatFits(flag: String) throws {
+    let disk = try SmallDisk(.tmpfs, inodes: 8000)
+    try disk.script("for mailbox in stock invoice; do post subscribe $mailbox orders; done")
+    let end = flag == "--null" ? "| tr '\\n' '\\0'" : ""
+    let ended = try disk.shell("seq 2000 \(end) | post send orders \(flag) --id")
+    #expect(ended.code == 75)
+    #expect(ended.errors.contains("no space is left"), "\(ended.errors)")
+    #expect(ended.errors.hasSuffix("; \(ended.lines.count) letters were accepted\n"), "\(ended.errors)")
+    #expect(ended.lines.count > 256)
+    for mailbox in ["stock", "invoice"] { #expect(disk.entries("new", of: mailbox) == ended.lines) }
+    #expect(disk.topicEntries("cur") == ended.lines)
+    try expectNoDebris(disk)
+    #expect(try disk.script("post read stock --all") == (1...ended.lines.count).map(String.init).joined())
+  }
+
   private func expectNoDebris(
     _ disk: SmallDisk, _ comment: Comment = "", at location: SourceLocation = #_sourceLocation
   ) throws {

@@ -105,6 +105,18 @@ extension CutScenario {
     CutScenario("send, 20 mailboxes", "send orders -m a", prepare: twenty),
     CutScenario("send --lines", "send orders --lines --id", input: "a\nb\nc\n", prepare: three),
     CutScenario(
+      "send --lines, many", "send orders --lines --id", input: "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\n",
+      prepare: three),
+    CutScenario(
+      "send, several files", "send orders one two three --id",
+      prepare: { box in
+        try three(box)
+        for name in ["one", "two", "three"] { try box.write(name, name) }
+      }),
+    CutScenario(
+      "send, a mailbox is gone, --lines", "send orders --lines", input: "a\nb\nc\n",
+      prepare: officeWithoutInvoice),
+    CutScenario(
       "send, 200 KiB", "send orders", input: String(repeating: "0123456789abcdef", count: 12800),
       prepare: office("stock", "invoice")),
     CutScenario("send, a mailbox is gone", "send orders -m a", prepare: officeWithoutInvoice),
@@ -163,6 +175,9 @@ extension CutSuccession {
       then: CutScenario("", "subscribe stock orders", spool: "deep/in/spool")),
     CutSuccession(
       "send, then sweep", CutScenario("", "send orders -m a", prepare: three), then: CutScenario("", "sweep")),
+    CutSuccession(
+      "send --lines, then sweep", CutScenario("", "send orders --lines", input: "a\nb\n", prepare: three),
+      then: CutScenario("", "sweep")),
     CutSuccession(
       "send, then read",
       CutScenario("", "send orders -m a", prepare: office("stock", "invoice", letters: 1)),

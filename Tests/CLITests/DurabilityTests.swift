@@ -1,0 +1,102 @@
+import Linux
+import TestKit
+import Testing
+
+/// `Durability: none` spares every sync on the way of a letter; `full`, or nothing, spares none.
+@Suite(.needsStrace) struct DurabilityTests {
+  let box: Sandbox
+
+  init() throws {
+    box = try Sandbox()
+    try box.open("stock", "invoice", "dispatch")
+    try box.must("send", "orders", "-m", "first")
+  }
+
+  /// The syncs of a command: fsync, and syncfs.
+  private func syncs(_ command: String) throws -> [Int] {
+    let text = try box.script(
+      """
+      strace -f -o trace -e trace=fsync,fdatasync,syncfs,sync,sync_file_range \(command)
+      grep -c sync trace || true
+      grep -c syncfs trace || true
+      """)
+    return text.split(separator: "\n").compactMap { Int($0) }
+  }
+
+  @Test func aLetterTakesASyncForItselfForNewAndForEachMailbox() throws {
+    #expect(try syncs("post send orders -m x") == [5, 0])
+    try box.write("spool/post.conf", "Durability: full\n")
+    #expect(try syncs("post send orders -m x") == [5, 0])
+    #expect(try syncs("post send orders -m x --durability full") == [5, 0])
+  }
+
+  @Test(arguments: [
+    "post send orders -m x", "seq 300 | post send orders --lines", "head -c 1M /dev/zero | post send orders",
+  ])
+  func withoutDurabilityThereIsNone(command: String) throws {
+    let words = command.replacing(
+      "post send",
+      with:
+        "strace -f -o trace -e trace=fsync,fdatasync,syncfs,sync,sync_file_range post send --durability none")
+    try box.script(words)
+    #expect(try box.script("grep -c sync trace || true") == "0\n")
+    #expect(box.entries("new").count == box.topicEntries("cur").count)
+    #expect(box.topicEntries("new").isEmpty && box.topicEntries("tmp").isEmpty)
+    let found = try box.post("check")
+    #expect(found.code == 0, "\(found.text)")
+  }
+
+  @Test func manyMailboxesNeedNoSyncfsEither() throws {
+    for number in 1...20 { try box.open("box\(number)") }
+    #expect(try syncs("post send orders -m x")[1] == 1)
+    #expect(try syncs("post send orders -m x --durability none") == [0, 0])
+    #expect(box.entries("new", of: "box20").count == 3)
+  }
+
+  @Test func norDoesALetterThatIsHeld() throws {
+    try box.script("mv spool/mailboxes/invoice gone")
+    #expect(try syncs("post send -q orders -m x --durability none; true") == [0, 0])
+    #expect(box.names(in: "spool/topics/orders/held/invoice").count == 1)
+    try box.script("mv gone spool/mailboxes/invoice; post sweep")
+    #expect(box.entries("new", of: "invoice").count == 2)
+  }
+
+  @Test(arguments: ["spool/post.conf", "spool/topics/orders/topic.conf"])
+  func theSettingIsTheOfficesOrTheTopicsAndTheFlagWins(file: String) throws {
+    try box.write(file, "Durability: none\n")
+    #expect(try syncs("post send orders -m x") == [0, 0])
+    #expect(try syncs("post send orders -m x --durability full") == [5, 0])
+  }
+
+  @Test func theTopicWinsOverTheOffice() throws {
+    try box.write("spool/post.conf", "Durability: none\n")
+    try box.write("spool/topics/orders/topic.conf", "Durability: full\n")
+    #expect(try syncs("post send orders -m x") == [5, 0])
+  }
+
+  @Test func aBadValueIsToldOfAndSparesNothing() throws {
+    try box.write("spool/topics/orders/topic.conf", "# fast\nDurability: some\n")
+    #expect(try syncs("post send -q orders -m x") == [5, 0])
+    let sent = try box.post("send", "orders", "-m", "x")
+    #expect(sent.code == 0)
+    #expect(
+      sent.errors.contains(
+        "topics/orders/topic.conf, line 2: 'some' is no value for Durability; use full or none"))
+    #expect(try box.must("status").contains("topics/orders/topic.conf, line 2"))
+  }
+
+  @Test func aBadFlagIsAMistakeOfUsage() throws {
+    let refused = try box.post("send", "other", "-m", "x", "--durability", "some")
+    #expect(refused.code == 64)
+    #expect(refused.errors == "post: 'some' is no value for --durability; use full or none\n")
+    #expect(!box.exists("spool/topics/other"))
+  }
+
+  /// Min-Free and Durability are read together.
+  @Test func theSettingsAreReadOnce() throws {
+    try box.script("strace -o trace -e trace=openat post send orders -m x")
+    #expect(try box.script("grep -c '[.]conf' trace") == "2\n")
+    try box.script("seq 300 | strace -o trace -e trace=openat post send orders --lines --durability none")
+    #expect(try box.script("test $(grep -c '[.]conf' trace) -le 6 && echo yes") == "yes\n")
+  }
+}

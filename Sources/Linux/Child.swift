@@ -40,6 +40,7 @@ package struct Child: ~Copyable {
     _ words: [Path], environment: [Path], input: Int32, output: Stream = .inherit, errors: Stream = .inherit,
     folder: Path? = nil, umask mask: UInt32? = nil, ownGroup: Bool = true
   ) throws(Errno) {
+    Signals.readyForChildren
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

@@ -162,6 +162,24 @@ package struct Directory: ~Copyable {
     _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
   ) throws(Errno) {
     _ = try check { lseek(fd, 0, SEEK_SET) }
+    try walk(body)
+  }
+
+  /// Opens a directory for one walk, and calls `body` with each entry, as ``forEachEntry(_:)`` does.
+  package borrowing func forEachEntry(
+    in folder: Path, _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
+    try directory(folder).walk(body)
+  }
+
+  /// Opens a directory for one walk, and calls `body` with each name, as ``forEachName(_:)`` does.
+  package borrowing func forEachName(in folder: Path, _ body: (UnsafeRawBufferPointer) -> Void) throws(Errno)
+  {
+    try forEachEntry(in: folder) { name, _ in if name.first != UInt8(ascii: ".") { body(name) } }
+  }
+
+  /// From where it stands: at the start, if it has just been opened.
+  private borrowing func walk(_ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void) throws(Errno) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
     defer { buffer.deallocate() }
     while true {

@@ -11,6 +11,22 @@ package enum Host {
     return withUnsafeBytes(of: &names.nodename) { visible(Array($0.prefix { $0 != 0 })) }
   }
 
+  /// Whether the kernel is of this version or newer, as uname(2) tells it.
+  package static func hasKernel(_ major: Int, _ minor: Int) -> Bool {
+    var names = utsname()
+    guard uname(&names) == 0 else { return false }
+    let release = withUnsafeBytes(of: &names.release) {
+      String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    return isVersion(release, atLeast: major, minor)
+  }
+
+  /// - Parameter release: such as `6.18.44-generic`.
+  static func isVersion(_ release: String, atLeast major: Int, _ minor: Int) -> Bool {
+    let numbers = release.split(maxSplits: 2) { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+    return numbers.count == 2 && (numbers[0], numbers[1]) >= (major, minor)
+  }
+
   package static var processID: Int32 { getpid() }
   package static var userID: UInt32 { geteuid() }
 

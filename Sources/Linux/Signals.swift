@@ -13,12 +13,13 @@ package enum Signal: Int32, Sendable {
 
 package enum Signals {
   /// SIGPIPE and SIGXFSZ would end the process between two calls; ignored, the write itself fails.
-  /// SIGCHLD may have been left ignored by our parent; then no child could be waited for.
   package static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
-    signal(SIGCHLD, SIG_DFL)
   }
+
+  /// SIGCHLD may have been left ignored by our parent; then no child could be waited for. Once is enough.
+  static let readyForChildren: Void = { _ = signal(SIGCHLD, SIG_DFL) }()
 }
 
 /// Signals that arrive as readable data, signalfd(2). Their usual effect is off from then on.

@@ -7,7 +7,17 @@ package enum Streams {
   /// Sees to it that descriptors 0, 1 and 2 are taken, so that no letter we open becomes one of them.
   /// One that was closed stays unusable: reading or writing it fails with EBADF, as it would have.
   package static func reserve() {
-    for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+    // One call tells of all three. (If it fails, nothing is known to be closed.)
+    var all = (
+      pollfd(fd: 0, events: 0, revents: 0), pollfd(fd: 1, events: 0, revents: 0),
+      pollfd(fd: 2, events: 0, revents: 0)
+    )
+    let closed = withUnsafeMutableBytes(of: &all) { bytes -> [Int32] in
+      let set = bytes.bindMemory(to: pollfd.self)
+      guard poll(set.baseAddress, nfds_t(set.count), 0) > 0 else { return [] }
+      return set.filter { $0.revents & Int16(POLLNVAL) != 0 }.map(\.fd)
+    }
+    for descriptor in closed {
       // The lowest free number is the one just found free. The wrong direction keeps it unusable.
       _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
     }

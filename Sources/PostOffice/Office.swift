@@ -170,7 +170,7 @@ public final class Office {
   func names(in folder: Path) throws(PostError) -> [Name] {
     var found = [Name]()
     do throws(Errno) {
-      try root.directory(folder).forEachName { bytes in
+      try root.forEachName(in: folder) { bytes in
         if let name = Name(bytes: Array(bytes)[...]) { found.append(name) }
       }
     } catch .noEntry {

@@ -320,7 +320,7 @@ extension Office {
   ) throws(PostError) -> [Path] {
     var names = [Path]()
     do throws(Errno) {
-      try root.directory(folder).forEachName { bytes in
+      try root.forEachName(in: folder) { bytes in
         let name = Path(bytes)
         guard isWanted(name) else { return }
         names.append(name)

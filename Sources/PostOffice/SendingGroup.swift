@@ -130,9 +130,14 @@ package final class SendingGroup {
     return (letters.count, nil)
   }
 
+  /// Since Linux 5.8 a syncfs that returns 0 means what it says.
+  private static let hasTrueSyncfs = Host.hasKernel(5, 8)
+
   /// Whether one syncfs is better than a fsync for each of so many letters.
   private func isForAll(_ count: Int) -> Bool {
-    guard count > SendingGroup.fileSyncs, let unwritten = Memory.unwritten else { return false }
+    guard count > SendingGroup.fileSyncs, SendingGroup.hasTrueSyncfs, let unwritten = Memory.unwritten else {
+      return false
+    }
     return unwritten <= Int64(count) * SendingGroup.othersShare + SendingGroup.limits.bytes
   }
 

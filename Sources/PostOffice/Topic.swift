@@ -22,7 +22,7 @@ public struct Topic {
     var subscribers = [Name]()
     var unfinished = [Name]()
     try attempt("cannot list \(layout.subscribers)") { () throws(Errno) in
-      try office.root.directory(layout.subscribers).forEachEntry { bytes, _ in
+      try office.root.forEachEntry(in: layout.subscribers) { bytes, _ in
         let bytes = Array(bytes)
         if let name = Name(bytes: bytes[...]) {
           subscribers.append(name)

@@ -2,6 +2,7 @@ import Testing
 
 @testable import Linux
 
+/// What the kernel tells of its memory, and of itself.
 @Suite struct MemoryTests {
   @Test func whatIsUnwrittenIsDirtyOrBeingWritten() {
     let text = "MemTotal:  24684044 kB\nDirty:   100 kB\nWriteback:     28 kB\nWritebackTmp:   4 kB\n"
@@ -9,6 +10,15 @@ import Testing
     #expect(Memory.unwritten(in: "Dirty:   100 kB\n") == nil)
     #expect(Memory.unwritten(in: "Dirty: lots kB\nWriteback:  0 kB\n") == nil)
     #expect(Memory.unwritten(in: "") == nil)
+  }
+
+  @Test(
+    arguments: [
+      ("5.8.0", true), ("5.7.19-generic", false), ("6.1-rc1", true), ("4.19.0", false), ("10.0", true),
+      ("", false), ("five", false), ("5.10.0-28-amd64", true),
+    ])
+  func aKernelIsNewEnoughOrNot(release: String, isNew: Bool) {
+    #expect(Host.isVersion(release, atLeast: 5, 8) == isNew)
   }
 
   @Test func theKernelTells() throws {

@@ -138,12 +138,9 @@ struct Delivery {
     // Drop boxes: once for all of them.
     if let tray = trays.first(where: { !$0.isOpen }) { try tray.sync(for: letters) }
     for name in having.sorted() {
-      do throws(Errno) {
-        let folder = MailboxLayout(throughSymlink: layout.subscriber(name))[.new]
-        try Tray(opening: folder, of: office).sync(for: letters)
-      } catch .noEntry {
-        // Unsubscribed, or removed, since its link was made.
-      }
+      let folder = MailboxLayout(throughSymlink: layout.subscriber(name))[.new]
+      // Unsubscribed, or removed, since its link was made?
+      do throws(Errno) { try office.syncSealed(folder, letters) } catch .noEntry {}
     }
   }
 
@@ -181,10 +178,9 @@ struct Delivery {
   }
 
   /// Gives a mailbox a letter that the topic keeps, as ``place(_:_:file:into:)`` does.
-  /// - Parameter tray: the mailbox's new/; nil: it is used by its path.
   /// - Returns: whether the mailbox's new/ must still be made durable; nil: the letter has just been pruned.
-  func placeKept(
-    _ letter: Topic.Orphan, into mailbox: MailboxLayout, _ tray: Tray? = nil
+  private func placeKept(
+    _ letter: Topic.Orphan, into mailbox: MailboxLayout, _ tray: Tray
   ) throws(Errno) -> Bool? {
     var source = letter.folder / letter.name
     for _ in 0..<2 {
@@ -200,6 +196,27 @@ struct Delivery {
     }
     return nil
   }
+
+  /// Gives a mailbox letters that the topic keeps, durably. It is sealed as it fills.
+  /// - Parameter placed: gets each of them that has not just been pruned.
+  func placeKept(
+    _ letters: [Topic.Orphan], into mailbox: MailboxLayout, _ placed: (Topic.Orphan) -> Void = { _ in }
+  ) throws(Errno) {
+    var rest = letters[...]
+    repeat {
+      let tray = try Tray(opening: mailbox[.new], of: office)
+      if !tray.isOpen { throw .denied }
+      for letter in rest.prefix(Delivery.trayLoad) where try placeKept(letter, into: mailbox, tray) != nil {
+        placed(letter)
+      }
+      rest = rest.dropFirst(Delivery.trayLoad)
+      try tray.sync(for: [])
+      tray.sealIfFull(after: [])
+    } while !rest.isEmpty
+  }
+
+  /// So many letters come into a mailbox before it is seen whether it is full.
+  private static let trayLoad = 512
 
   /// Copies through the mailbox's own tmp/, as a sender would.
   private func copy(

@@ -16,6 +16,8 @@ enum Rest: Comparable {
 extension Topic {
   /// How many letters one pass takes up.
   static let passLimit = 1024
+  /// How many held letters are delivered at once; each is open meanwhile.
+  private static let heldGroup = 128
   /// How many passes are made before others get their turn.
   static let passes = 64
 
@@ -179,9 +181,14 @@ extension Topic {
   }
 
   func deliverHeld(to mailbox: Name) throws(PostError) {
+    for _ in 0..<Topic.passes { if try deliverSomeHeld(to: mailbox) < Topic.heldGroup { return } }
+  }
+
+  /// - Returns: how many there were, of those that it takes up at once.
+  private func deliverSomeHeld(to mailbox: Name) throws(PostError) -> Int {
     let held = layout.held(for: mailbox)
     let link = layout.subscriber(mailbox)
-    let names = try office.firstNames(in: held, limit: Topic.passLimit)
+    let names = try office.firstNames(in: held, limit: Topic.heldGroup)
     try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
       let isSubscribed = try office.root.exists(link)
       let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
@@ -192,17 +199,22 @@ extension Topic {
       let new = try Tray(opening: target[.new], of: office)
       let known = try office.known(letters, in: target)
       let delivery = Delivery(self)
+      var parcels = [Parcel]()
       for letter in letters {
         let parcel = Parcel(letter.name, letter.id, file: try office.root.open(held / letter.name, .read))
-        var isUnsynced = true  // whether the one who placed it before us came to sync it, we cannot know
         if !known.contains(letter.id) {
-          isUnsynced = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
+          _ = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
         }
-        if isUnsynced { try new.sync(for: [parcel]) }
-        try office.root.remove(held / letter.name)
+        parcels.append(parcel)
       }
+      try new.sync(for: parcels)
+      // Whether the one who placed them before us came to sync them, we cannot know.
+      if !known.isEmpty { try office.syncSealed(target[.new], parcels) }
+      for letter in letters { try office.root.remove(held / letter.name) }
+      new.sealIfFull(after: parcels)
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
     }
+    return names.count
   }
 
   /// Runs `work` while no other process finishes anything in this topic. If one does, there is

@@ -77,10 +77,7 @@ extension Mailbox {
   private func link(_ letters: [Topic.Orphan], of topic: Topic, _ count: inout Int) throws(Errno) {
     if letters.isEmpty { return }
     let known = try office.known(letters, in: layout)
-    let delivery = Delivery(topic)
-    for letter in letters where !known.contains(letter.id) {
-      guard let mustSync = try delivery.placeKept(letter, into: layout) else { continue }
-      if mustSync { unsynced.insert(.new) }
+    try Delivery(topic).placeKept(letters.filter { !known.contains($0.id) }, into: layout) { letter in
       log("replayed", letter.id, "topic=\(topic.name)")
       count += 1
     }

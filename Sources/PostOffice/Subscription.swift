@@ -198,24 +198,15 @@ extension Topic {
     let target = MailboxLayout(mailbox)
     try forEachGroup(of: Topic.backlogGroup, since: since) { letters throws(Errno) in
       let known = try office.known(letters, in: target)
-      var missing = letters.filter { !known.contains($0.id) }[...]
-      repeat {
-        let inbox = try office.root.directory(target[.new])
-        for letter in missing.prefix(Topic.inboxGroup) {
-          _ = try Delivery(self).placeKept(letter, into: target)
-        }
-        missing = missing.dropFirst(Topic.inboxGroup)
-        try inbox.sync()
-        office.sealIfFull(target[.new], size: try inbox.file.status().size)
-      } while !missing.isEmpty
+      // Whether the one who linked what is known came to sync it, we cannot know.
+      if !known.isEmpty { try office.syncSealed(target[.new], []) }
+      try Delivery(self).placeKept(letters.filter { !known.contains($0.id) }, into: target)
     }
     return true
   }
 
   /// So many letters of the backlog are compared with the mailbox in one go, for which it is listed as a whole.
   private static let backlogGroup = 1 << 15
-  /// So many come into the mailbox before it is seen whether it is full.
-  private static let inboxGroup = 512
 
   fileprivate func drop(_ mailbox: Name) throws(PostError) {
     // What it can still take; if another process is at it, that one delivers.

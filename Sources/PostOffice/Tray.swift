@@ -113,9 +113,15 @@ extension LetterID {
 }
 
 extension Office {
-  /// Makes new names in a directory durable, by its path. One that may be written but not read (a drop box)
-  /// cannot be opened for that: then the letter itself is synced once more, as ``Tray/sync(for:)`` does.
-  func syncNames(in folder: Path, of letter: borrowing File) throws(Errno) {
-    do throws(Errno) { try root.directory(folder).sync() } catch .denied { try letter.sync() }
+  /// Makes names durable that somebody made in a directory before us: it may be a bag by now, and which of them, we
+  /// cannot know. One that cannot be opened for that (a drop box): as ``Tray/sync(for:)`` does.
+  func syncSealed(_ folder: Path, _ letters: [Parcel]) throws(Errno) {
+    do throws(Errno) {
+      let directory = try root.directory(folder)
+      if try bags(of: folder).isEmpty { return try directory.sync() }
+      try directory.syncFileSystem()
+    } catch .denied {
+      for letter in letters { try letter.file.sync() }
+    }
   }
 }

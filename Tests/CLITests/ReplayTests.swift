@@ -228,7 +228,7 @@ import Testing
     Issue.record("30 faults were not enough")
   }
 
-  @Test(.needsStrace) func theNamesAreDurableBeforeItEndsWithOneSyncADirectory() throws {
+  @Test(.needsStrace) func theNamesAreDurableBeforeItEndsWithFewSyncs() throws {
     try box.must("send", "orders", "--lines", input: (1...300).map { "\($0)" }.joined(separator: "\n"))
     try box.must("read", "stock", "-n", "100")
     try box.script("cd spool/mailboxes/stock/done; rm $(ls | head -n 50)")
@@ -239,7 +239,8 @@ import Testing
       grep -v ' = 0$' trace | grep -vc exited || true
       tail -n 4 trace | sed 's/.*mailboxes.stock.\\([a-z]*\\)>.*/\\1/' | sort | grep -v exited
       """)
-    #expect(calls == "3\n0\ndone\nfailed\nnew\n")
+    // Links are synced in the directory where they were made, before that may become a bag; then what was moved.
+    #expect(calls == "4\n0\ndone\nfailed\nnew\n")
     #expect(box.entries("new").count == 300)
   }
 

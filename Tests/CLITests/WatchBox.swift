@@ -100,9 +100,14 @@ struct WatchBox {
     return attempts
   }
 
-  /// The counts of new, cur, later, done, failed.
+  /// The counts of new, cur, later, done, failed, their bags included.
   func counts(_ mailbox: String = "stock") -> [Int] {
-    ["new", "cur", "later", "done", "failed"].map { names($0, of: mailbox).count }
+    let bags = names("bags", of: mailbox)
+    return ["new", "cur", "later", "done", "failed"].map { place in
+      let sealed = bags.filter { $0.hasPrefix("\(place).") || place == "new" && $0.hasPrefix("again.") }
+      return names(place, of: mailbox).count
+        + sealed.reduce(0) { $0 + names("bags/\($1)", of: mailbox).count }
+    }
   }
 
   /// The lines that handlers have written into a file of the sandbox.

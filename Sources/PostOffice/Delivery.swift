@@ -85,6 +85,7 @@ struct Delivery {
   ) throws(PostError) -> [Tray] {
     var opens = durability == .full && subscribers.count + having.count <= Delivery.directorySyncs
     var trays = [Tray]()
+    var unsynced = [Tray]()
     var refused = [(mailbox: Name, letters: ArraySlice<Parcel>)]()
     for name in subscribers {
       let mailbox = MailboxLayout(throughSymlink: layout.subscriber(name))
@@ -92,7 +93,10 @@ struct Delivery {
       do throws(Errno) {
         let tray = try tray(mailbox[.new], opening: &opens)
         var isUnsynced = false
-        defer { if isUnsynced { trays.append(tray) } }
+        defer {
+          if rest.count < letters.count { trays.append(tray) }
+          if isUnsynced { unsynced.append(tray) }
+        }
         while let letter = rest.first {
           let source = (tray: new, name: letter.name)
           if try place(source, letter.id, file: letter.file, into: mailbox, tray) { isUnsynced = true }
@@ -112,8 +116,8 @@ struct Delivery {
       let names = Delivery.counted(letters[...], verb: ("durable in its", "durable in their"))
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
         // All at once: what was linked is on the letter's file system, and copies were synced by themselves.
-        if !opens, !trays.isEmpty { try letters[0].file.syncFileSystem() }
-        try sync(opens ? trays : [], letters, having: having)
+        if !opens, !unsynced.isEmpty { try letters[0].file.syncFileSystem() }
+        try sync(opens ? unsynced : [], letters, having: having)
       }
     }
     return trays

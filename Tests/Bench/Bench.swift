@@ -1,6 +1,6 @@
 // The benchmark: `make bench` prints one table on standard output, and what it is at on standard error.
 //
-// Each row is measured for several rounds, and so is its peer, in turn (A B A B ...), so that both meet the
+// Each row is measured for several rounds, and so are its peers, in turn (A B C A B C ...), so that all meet the
 // same weather; the medians are printed. Nothing is asserted: a figure is for people to judge. A row that
 // cannot be measured says why, and the others go on.
 //
@@ -13,7 +13,9 @@ import TestKit
 
 /// All rows, those with a peer first: absolute figures tell more of the machine than of the post office.
 /// Another row is another value in one of these lists.
-private let allRows = ThroughputRows.all + StreamRows.all + LatencyRows.all + MailboxRows.all
+private let allRows =
+  SendRows.all + BatchRows.all + FanOutRows.all + ReadRows.all + BacklogRows.all + LatencyRows.all
+  + ThroughputRows.all + StreamRows.all + MailboxRows.all
 
 /// - Returns: the exit code.
 func runBench() -> Int32 {
@@ -23,9 +25,11 @@ func runBench() -> Int32 {
       Streams.error("bench: no POST_BINARY: \(Sandbox.binary) it is\n")
     }
     let yard = try Yard()
-    var lines = [Table.heading]
-    for row in rows { lines += Table.lines(try Measured(row, in: yard)) }
-    try Streams.output(try Title.text(yard) + "\n" + Table.text(lines))
+    var sections = [Section]()
+    for row in rows { sections += Section.all(try Measured(row, in: yard)) }
+    let title = try Title.text(yard)
+    try Streams.output(title + "\n" + Table.text(sections) + "\n" + Title.footer(yard))
+    if Host.environment("RECORD") == "1" { try Record.write(title, sections, Title.footer(yard)) }
     return 0
   } catch is Interrupted {
     return 130

@@ -8,13 +8,26 @@ enum LatencyRows {
   static let all = [idle, fairness]
 
   private static let idle = Row(
-    "latency, idle watcher", [Figure("p50", .milliseconds), Figure("p95", .milliseconds)], rounds: 3,
-    note: "from post send to the handler's first instruction",
-    peer: Peer("inotifywait -m | while read", shellLoop)
+    "latency, idle watcher", quantiles, rounds: 3,
+    note: "from the send's start to the handler's first instruction",
+    peers: [
+      Peer("post send; inotifywait -m | while read", "fsync each", goal: 2) { yard in
+        try shellLoop(yard, send: nil)
+      },
+      Peer("mktemp, sync, mv; inotifywait -m | while read", "fsync each") { yard in
+        try shellLoop(yard, send: SendRows.shellSend)
+      },
+    ]
   ) { yard in
     let box = try quickBox(yard, "idle") { _ in }
     let latencies = try serving(["quick"], in: box, yard) { try send(in: box, yard, to: $0) }
-    return [percentile(50, latencies), percentile(95, latencies)]
+    return percentiles(latencies)
+  }
+
+  private static let quantiles = ["p50", "p95", "p99"].map { Figure($0, .milliseconds) }
+
+  private static func percentiles(_ latencies: [Double]) -> [Double] {
+    [50, 95, 99].map { percentile($0, latencies) }
   }
 
   private static let fairness = Row(
@@ -24,10 +37,12 @@ enum LatencyRows {
       Figure("max", .milliseconds, isWorst: true),
     ], rounds: 3,
     note: "beside one where 10 x LETTERS wait for sleep 1",
-    peer: Peer("the same mailbox alone") { yard in
-      let box = try quickBox(yard, "idle") { _ in }
-      return spread(try serving(["quick"], in: box, yard) { try send(in: box, yard, to: $0) })
-    }
+    peers: [
+      Peer("the same mailbox alone") { yard in
+        let box = try quickBox(yard, "idle") { _ in }
+        return spread(try serving(["quick"], in: box, yard) { try send(in: box, yard, to: $0) })
+      }
+    ]
   ) { yard in
     let box = try quickBox(yard, "fairness") { box in
       try yard.post("subscribe", "slow", "backlog", in: box)
@@ -71,14 +86,21 @@ enum LatencyRows {
   }
 
   /// Sends letters, each when the one before has arrived.
+  /// - Parameter words: what sends a letter; empty: `post send`.
   /// - Returns: the latency of each, milliseconds.
-  private static func send(in box: Sandbox, _ yard: Yard, to watcher: Running) throws -> [Double] {
+  private static func send(
+    in box: Sandbox, _ yard: Yard, to watcher: Running, by words: [Path] = []
+  ) throws -> [Double] {
     // It must watch before the first letter comes, and the first letter is not like the others.
     try yard.pause(milliseconds: settling)
     return Array(
       try (0...yard.scale.sends).map { number in
         let start = Clock.wall
-        try yard.post("send", "news", in: box, input: "letter \(number)\n")
+        if words.isEmpty {
+          try yard.post("send", "news", in: box, input: "letter \(number)\n")
+        } else {
+          try yard.must(words, in: box)
+        }
         var stamps = [Int64]()
         try yard.wait(for: watcher, in: box, lookingEvery: 2, atMost: patience) {
           stamps = ((try? box.read("stamps")) ?? "").split(separator: "\n").compactMap { Int64($0) }
@@ -97,11 +119,10 @@ enum LatencyRows {
   private static let gap: Int64 = 20
 
   /// What people write who have no `post watch`.
-  private static func shellLoop(_ yard: Yard) throws -> [Double] {
+  /// - Parameter script: what sends a letter from the mailbox's folder; nil: `post send`.
+  private static func shellLoop(_ yard: Yard, send script: String?) throws -> [Double] {
     let box = try quickBox(yard, "idle") { _ in }
-    guard try yard.run(["/bin/sh", "-c", "command -v inotifywait"], in: box).code == 0 else {
-      throw Failure("inotifywait is not here")
-    }
+    _ = try yard.tool("inotifywait", of: "inotify-tools")
     let loop = """
       cd spool/mailboxes/quick || exit
       inotifywait -m -q -e create -e moved_to --format %f new | while read -r name; do
@@ -109,9 +130,11 @@ enum LatencyRows {
       done
       """
     let watcher = try box.start(["/bin/bash", "-c", Path(loop)])
-    let latencies = try send(in: box, yard, to: watcher)
+    try box.write("spool/mailboxes/quick/letter", "a letter\n")
+    let words = script.map { ["/bin/sh", "-c", Path("cd spool/mailboxes/quick && " + $0)] }
+    let latencies = try send(in: box, yard, to: watcher, by: words ?? [])
     watcher.kill(.kill)
     _ = try yard.end(of: watcher)
-    return [percentile(50, latencies), percentile(95, latencies)]
+    return percentiles(latencies)
   }
 }

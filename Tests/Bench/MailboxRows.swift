@@ -20,9 +20,11 @@ enum MailboxRows {
       Figure("wake-ups in 10 s, all done", .times),
     ], rounds: 1,
     note: "\(topics) topics, \(lettersOfTopic) letters each",
-    peer: Peer("C loop of spawn and wait, \(Title.processors) at once") { yard in
-      try ThroughputRows.spawn(yard, parallel: Title.processors)
-    }
+    peers: [
+      Peer("C loop of spawn and wait, \(Title.processors) at once") { yard in
+        try ThroughputRows.spawn(yard, parallel: Title.processors)
+      }
+    ]
   ) { yard in
     let names = (1...yard.scale.mailboxes).map { "box\($0)" }
     let box = try yard.spool("many-mailboxes") { try prepare($0, names, yard) }
@@ -57,7 +59,7 @@ enum MailboxRows {
   }
 
   /// A number of /proc/PID/status; memory is in KiB.
-  private static func status(_ name: String, of program: Running) throws -> Int {
+  static func status(_ name: String, of program: Running) throws -> Int {
     let text = String(
       decoding: try File(Path("/proc/\(program.pid)/status"), .read).readAll(limit: 1 << 16), as: UTF8.self)
     let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") }

@@ -5,7 +5,7 @@ import TestKit
 
 /// What a number counts.
 enum Unit: Sendable {
-  case perSecond, milliseconds, mebibytes, times
+  case perSecond, milliseconds, microseconds, mebibytes, times
 
   /// How many times as good as the peer.
   func ratio(_ post: Double, to peer: Double) -> Double? {
@@ -16,7 +16,8 @@ enum Unit: Sendable {
   func text(_ value: Double) -> String {
     switch self {
     case .perSecond: decimal(value, value < 100 ? 1 : 0) + "/s"
-    case .milliseconds: decimal(value, value < 100 ? 1 : 0) + " ms"
+    case .milliseconds: decimal(value, value < 10 ? 2 : value < 100 ? 1 : 0) + " ms"
+    case .microseconds: decimal(value, value < 100 ? 1 : 0) + " us"
     case .mebibytes: decimal(value, 1) + " MiB"
     case .times: decimal(value, 0)
     }
@@ -45,15 +46,27 @@ struct Figure: Sendable {
 /// - Returns: a number for each figure of the row; a peer may know fewer, then it has the first of them.
 typealias Work = @Sendable (Yard) throws -> [Double]
 
-/// What a row is compared with.
+/// Something that a row is compared with.
 struct Peer: Sendable {
   let name: String
+  /// What of it survives a power cut, in few words: `fsync each`. Empty where nothing is kept.
+  let durability: String
+  /// How many times as good post is hoped to be; nil: nobody said.
+  let goal: Double?
   let work: Work
 
-  init(_ name: String, _ work: @escaping Work) {
+  init(_ name: String, _ durability: String = "", goal: Double? = nil, _ work: @escaping Work) {
     self.name = name
+    self.durability = durability
+    self.goal = goal
     self.work = work
   }
+}
+
+/// What a peer lacks on this machine, said with the command that brings it: the table tells so.
+struct Missing: Error, CustomStringConvertible {
+  let package: String
+  var description: String { "missing: apt-get install \(package)" }
 }
 
 struct Row: Sendable {
@@ -61,55 +74,20 @@ struct Row: Sendable {
   let figures: [Figure]
   /// How often it is measured at most; nil: as often as the others.
   let rounds: Int?
-  /// What a reader must know to understand the figures.
+  /// What a reader must know to understand the figures, durability included.
   let note: String
   let work: Work
-  let peer: Peer
+  let peers: [Peer]
 
   init(
-    _ name: String, _ figures: [Figure], rounds: Int? = nil, note: String, peer: Peer, work: @escaping Work
+    _ name: String, _ figures: [Figure], rounds: Int? = nil, note: String, peers: [Peer], work: @escaping Work
   ) {
     self.name = name
     self.figures = figures
     self.rounds = rounds
     self.note = note
     self.work = work
-    self.peer = peer
-  }
-}
-
-/// What came of a row: a number for each figure, in each round.
-struct Measured {
-  let row: Row
-  private(set) var post = [[Double]]()
-  private(set) var peer = [[Double]]()
-  /// Why there is no figure of the post office, or none of the peer.
-  private(set) var postTrouble: String?
-  private(set) var peerTrouble: String?
-
-  /// Measures the row and its peer in turn.
-  init(_ row: Row, in yard: Yard) throws {
-    self.row = row
-    let rounds = min(row.rounds ?? .max, yard.scale.rounds)
-    for round in 1...rounds where postTrouble == nil {
-      Streams.error("bench: \(row.name), round \(round) of \(rounds)\n")
-      postTrouble = try Measured.attempt(row.work, yard, &post)
-      if postTrouble == nil, peerTrouble == nil {
-        peerTrouble = try Measured.attempt(row.peer.work, yard, &peer)
-      }
-    }
-  }
-
-  /// - Returns: why it could not be measured.
-  private static func attempt(_ work: Work, _ yard: Yard, _ values: inout [[Double]]) throws -> String? {
-    do {
-      values.append(try work(yard))
-      return nil
-    } catch let error as Interrupted {
-      throw error
-    } catch {
-      return "\(error)"
-    }
+    self.peers = peers
   }
 }
 

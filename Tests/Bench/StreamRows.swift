@@ -9,7 +9,7 @@ enum StreamRows {
   private static let stream = Row(
     "stream, Handler-Mode: stream", [Figure("", .perSecond, goal: "20000/s")],
     note: "10 x LETTERS",
-    peer: Peer("the same Python handler, fed by cat", feed)
+    peers: [Peer("the same Python handler, fed by cat") { try feed($0) }]
   ) { yard in
     let settings = ["Handler: \(try handler(yard))", "Handler-Mode: stream"]
     return [try ThroughputRows.rate(yard, settings, letters: yard.scale.manyLetters)]

@@ -16,6 +16,8 @@ final class Yard {
   /// Spools to copy from; in memory, where sending is quick, if there is room.
   private let shelf: Sandbox
   private var prepared = Set<String>()
+  /// Spools that several measures use.
+  private var keeping = [String: Sandbox]()
   private var compiled = [String: Path]()
   private let signals: SignalFile
 
@@ -135,9 +137,12 @@ final class Yard {
 
   // MARK: Spools
 
-  /// A fresh spool on disk, like the prepared one of this name, which is made when first asked for. What is
+  /// A fresh spool, like the prepared one of this name, which is made when first asked for. What is
   /// still to be written is written before it is handed out: that is no work of whom we measure.
-  func spool(_ name: String, preparedBy prepare: (Sandbox) throws -> Void) throws -> Sandbox {
+  /// - Parameter base: where it is; nil: on disk.
+  func spool(
+    _ name: String, on base: Path? = nil, preparedBy prepare: (Sandbox) throws -> Void
+  ) throws -> Sandbox {
     let original = shelf.root / name
     if !prepared.contains(name) {
       // What another row could not finish is of no use to this one.
@@ -146,19 +151,32 @@ final class Yard {
       try Directory(shelf.root).rename("spool", to: try Directory(shelf.root), Path(name))
       prepared.insert(name)
     }
-    let box = try Sandbox()
+    let box = try Sandbox(in: base)
     try must(["cp", "-a", original, box.spool], in: box)
     try Directory(box.root).syncFileSystem()
     return box
   }
 
+  /// A spool on disk that is made when first asked for, and then used by all who ask for this name.
+  func kept(_ name: String, preparedBy prepare: (Sandbox) throws -> Void) throws -> Sandbox {
+    if let box = keeping[name] { return box }
+    let box = try Sandbox()
+    try prepare(box)
+    try Directory(box.root).syncFileSystem()
+    keeping[name] = box
+    return box
+  }
+
   /// A fresh spool with a mailbox `stock`, in which so many letters of the topic `orders` wait.
   func spool(waiting letters: Int) throws -> Sandbox {
-    try spool("\(letters)-letters") { box in
-      try post("subscribe", "stock", "orders", in: box)
-      let bodies = (1...letters).map { "letter \($0)\n" }.joined()
-      try post("send", "orders", "--lines", in: box, input: bodies)
-    }
+    try spool("\(letters)-letters") { try fill($0, letters: letters) }
+  }
+
+  /// Makes a mailbox `stock`, in which so many letters of the topic `orders` wait.
+  func fill(_ box: Sandbox, letters: Int) throws {
+    try post("subscribe", "stock", "orders", in: box)
+    let bodies = (1...letters).map { "letter \($0)\n" }.joined()
+    try post("send", "orders", "--lines", in: box, input: bodies)
   }
 
   /// Gives a mailbox its settings.

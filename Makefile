@@ -33,10 +33,11 @@ MINUTES ?= 2
 
 all:
 	$(SWIFT) build $(RELEASE)
-	@# Written anew in one go, the file lies in large pieces in the page cache, which the linker's scattered
-	@# writes leave in small ones; each piece costs a page fault at start. Same inode and time: nothing relinks.
-	@cp -p $(BINARY) $(BINARY).copy && cp $(BINARY).copy $(BINARY) && touch -r $(BINARY).copy $(BINARY); \
-	  rm -f $(BINARY).copy
+	@# Written anew in one go, by a single large write, the file lies in large pieces in the page cache, which the
+	@# linker's scattered writes and the small ones of cp leave in small ones; each piece costs a page fault at start.
+	@# Same inode and time: nothing relinks. A binary that is at work cannot be written to: then the copy replaces it.
+	@cp -p $(BINARY) $(BINARY).copy && { dd if=$(BINARY).copy of=$(BINARY) bs=32M 2> /dev/null && \
+	  touch -r $(BINARY).copy $(BINARY) && rm $(BINARY).copy || mv $(BINARY).copy $(BINARY); }
 
 # The tests of the command line run the binary that is installed, not the one built for debugging.
 TEST = POST_BINARY="$(CURDIR)/$(BINARY)" $(SWIFT) test --skip-build

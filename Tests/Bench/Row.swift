@@ -107,6 +107,8 @@ func percentile(_ percent: Int, _ values: [Double]) -> Double {
 
 /// A number with so many digits behind the point.
 func decimal(_ value: Double, _ digits: Int) -> String {
+  // A difference of two measures may be less than nothing.
+  if value < 0 { return "-" + decimal(-value, digits) }
   let power = (0..<digits).reduce(1) { product, _ in product * 10 }
   let scaled = Int((value * Double(power)).rounded())
   if digits == 0 { return String(scaled) }

@@ -116,7 +116,7 @@ enum Table {
   private static let gap = "  "
 
   static func text(_ sections: [Section]) -> String {
-    let headings = ["RATIO", "", "GOAL", "PEER", "AGAINST"]
+    let headings = ["RATIO", "(RANGE)", "GOAL", "PEER", "AGAINST: what of it survives a power cut"]
     let cells = sections.flatMap { $0.comparisons.map(\.cells) }
     // All but the last column are numbers, aligned to the right.
     let widths = headings.indices.dropLast().map { column in
@@ -131,7 +131,7 @@ enum Table {
       return "\n\(section.name): \(section.post)\(note)\n"
         + section.comparisons.map { line($0.cells) }.joined()
     }
-    return "POST\n" + line(headings) + parts.joined()
+    return "WHAT: POST\n" + line(headings) + parts.joined()
   }
 }
 

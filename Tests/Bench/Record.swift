@@ -18,7 +18,7 @@ enum Record {
     guard let first = text.firstRange(of: begin), let last = text.firstRange(of: end),
       first.upperBound <= last.lowerBound
     else { throw Failure("\(name) has lost its markers") }
-    let machine = "\(title)\(Title.processor), \(date)\n\n\(footer)"
+    let machine = "```\n\(Title.processor), \(date)\n\(title)\(footer)```\n"
     let table = begin + "\n" + machine + "\n" + markdown(sections) + "\n"
     let folder = try Directory(page)
     let new = Path("\(name).new")

@@ -30,7 +30,7 @@ struct Scale {
   var isLarge: Bool { backlogs.count > 1 }
 
   init() {
-    rounds = Scale.number("ROUNDS", 5)
+    rounds = Scale.number("ROUNDS", 3)
     letters = Scale.number("LETTERS", 2000)
     mailboxes = Scale.number("MAILBOXES", 1000)
     sends = Scale.number("SENDS", 50)

@@ -100,7 +100,7 @@ struct Section {
     let least = ratios.min().map { decimal($0, 2) } ?? ""
     let greatest = ratios.max().map { decimal($0, 2) } ?? ""
     return Comparison(
-      ratio: ratios.isEmpty ? "-" : decimal(median(ratios), 2),
+      ratio: ratios.isEmpty ? "-" : decimal(median(ratios), median(ratios) < 0.1 ? 3 : 2),
       range: ratios.count > 1 ? "(\(least)-\(greatest))" : "", goal: goal, peer: text(values, figure),
       against: peer.durability.isEmpty ? peer.name : "\(peer.name): \(peer.durability)")
   }

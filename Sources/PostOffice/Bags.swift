@@ -67,8 +67,18 @@ enum Bags {
   static let limit: Int64 = 64 << 10
   /// The bags of `new` to which letters come back, as long as others wait in bags.
   static let again: Path = "again"
+  static let later: Path = "later"
   /// Whose bags there may be.
-  static let places: [Path] = ["new", again, "cur", "later", "done", "failed"]
+  static let places: [Path] = ["new", again, "cur", later, "done", "failed"]
+}
+
+/// What the bags of a mailbox say of letters that wait; the lowest first.
+struct BagsOfNew {
+  /// Bags of `new`; or, of another place, its own.
+  var sealed: [Bag] = []
+  /// Those to which letters came back.
+  var returns: [Bag] = []
+  var later: [Bag] = []
 }
 
 extension Office {
@@ -85,18 +95,23 @@ extension Office {
     return found.sorted()
   }
 
-  /// The bags of a mailbox's `new`: those to which letters came back, and those that were sealed.
-  func bagsOfNew(_ new: Path) throws(Errno) -> (returns: [Bag], others: [Bag]) {
-    var (returns, others) = ([Bag](), [Bag]())
+  /// The bags of a mailbox's `new`, and those of its `later`.
+  func bagsOfNew(_ new: Path) throws(Errno) -> BagsOfNew {
+    var bags = BagsOfNew()
     let place = new.name
     try forEachBag(beside: new) { name, inode in
       if let bag = Bag(name, of: place, inode: inode) {
-        others.append(bag)
+        bags.sealed.append(bag)
       } else if let bag = Bag(name, of: Bags.again, inode: inode) {
-        returns.append(bag)
+        bags.returns.append(bag)
+      } else if let bag = Bag(name, of: Bags.later, inode: inode) {
+        bags.later.append(bag)
       }
     }
-    return (returns.sorted(), others.sorted())
+    bags.sealed.sort()
+    bags.returns.sort()
+    bags.later.sort()
+    return bags
   }
 
   private func forEachBag(
@@ -113,8 +128,8 @@ extension Office {
     of folder: Path, _ body: (_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool
   ) throws(Errno) {
     let home = Layout.bags(of: folder)
-    let (live, returns, bags) = try foldersNow(of: folder)
-    for bag in returns + bags {
+    let (live, bags) = try foldersNow(of: folder)
+    for bag in bags.returns + bags.sealed {
       let path = home / bag.name
       guard let open = try openIfThere(path) else { continue }
       guard try body(path, open.directory) else { return }
@@ -123,14 +138,14 @@ extension Office {
   }
 
   /// The directory of a place, open; and its bags, as they are after that.
-  func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, returns: [Bag], bags: [Bag]) {
+  func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, bags: BagsOfNew) {
     for _ in 0..<4 {
       let live = try openIfThere(folder)
-      let (returns, bags) = folder.name == "new" ? try bagsOfNew(folder) : ([], try self.bags(of: folder))
-      if bags.isEmpty { return (live, returns, bags) }
+      let bags = folder.name == "new" ? try bagsOfNew(folder) : BagsOfNew(sealed: try self.bags(of: folder))
+      if bags.sealed.isEmpty { return (live, bags) }
       // Sealed since it was opened? Then it is met as a bag, and another has taken its place.
       let inode = try live?.directory.file.status().inode
-      if !bags.contains(where: { $0.inode == inode }) { return (live, returns, bags) }
+      if !bags.sealed.contains(where: { $0.inode == inode }) { return (live, bags) }
     }
     throw .again  // a thousand letters came between two calls, four times
   }

@@ -47,8 +47,13 @@ extension Mailbox {
     }
     office.clearDebris(in: layout[.tmp])
     clearHolders()
-    while try putBackDue().next.map({ $0 <= Clock.wall / 1_000_000 }) == true {}
-    _ = try reclaim()
+    seen = try attempt("cannot list \(layout[.new])") { () throws(Errno) in
+      try office.foldersNow(of: layout[.new])
+    }
+    var retries = try putBackDue(seen?.bags.later)
+    let hasReturns = retries.putBack > 0
+    while retries.next.map({ $0 <= Clock.wall / 1_000_000 }) == true { retries = try putBackDue() }
+    if try reclaim().putBack > 0 || hasReturns { seen = nil }
   }
 
   /// How long a claim holds.

@@ -13,14 +13,16 @@ extension Mailbox {
 
   /// Puts letters whose time has come from `later/` back into `new/`. Not all in one pass, if they are many.
   /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
-  func putBackDue() throws(PostError) -> (putBack: Int, next: Int64?) {
+  /// - Parameter bags: the bags of `later/`, if they have just been looked for.
+  func putBackDue(_ bags: [Bag]? = nil) throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     let later = layout[.later]
     do throws(Errno) {
       var pass = LaterPass(now: now)
       try putBackDue(in: later, try office.root.directory(later), &pass)
       var isOver = false
-      for bag in try office.bags(of: later) {
+      let known = if let bags { bags } else { try office.bags(of: later) }
+      for bag in known {
         let opensAt = bag.number * 1000
         // A bag beyond the longest delay there is was filled before the clock was set back.
         if opensAt > now, opensAt <= pass.longest(self) + 1000 {

@@ -16,6 +16,8 @@ public final class Mailbox {
   var order: Settings.Order?
   /// Why the last claim got no letter although some may wait; nil: none waits.
   var block: Block?
+  /// What was seen of `new/` and its bags a moment ago, and nobody has used yet.
+  var seen: (live: OpenFolder?, bags: BagsOfNew)?
   /// Names in `new/` that could not be opened; they are left alone, for others to be read.
   var unreadable: Set<Path> = []
   /// Whether lines of the log are kept back, to be written together with ``flushLog()``.
@@ -82,9 +84,9 @@ public final class Mailbox {
   /// Where a letter that comes back goes: if others wait in bags, not behind them all.
   private func folderForReturns() throws(Errno) -> Path {
     let home = Layout.bags(of: layout[.new])
-    let (returns, others) = try office.bagsOfNew(layout[.new])
-    if others.isEmpty { return layout[.new] }
-    var bag = returns.last ?? Bag(Bags.again, 1)
+    let bags = try office.bagsOfNew(layout[.new])
+    if bags.sealed.isEmpty { return layout[.new] }
+    var bag = bags.returns.last ?? Bag(Bags.again, 1)
     if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
       bag = Bag(Bags.again, bag.number + 1)
     }

@@ -83,9 +83,13 @@ struct Window {
 
 extension EntryName {
   /// Whether a file name in `new/` says that attempts were made. Most say nothing: no name is taken apart.
+  fileprivate static func isTriedBefore(_ name: UnsafeRawBufferPointer) -> Bool {
+    guard let comma = name.lastIndex(of: UInt8(ascii: ",")) else { return false }
+    return name[(comma + 1)...].starts(with: "A=".utf8)
+  }
+
   fileprivate static func isTriedBefore(_ name: Path) -> Bool {
-    guard let comma = name.bytes.lastIndex(of: UInt8(ascii: ",")) else { return false }
-    return name.bytes[(comma + 1)...].starts(with: "A=".utf8)
+    name.bytes.withUnsafeBytes { isTriedBefore($0) }
   }
 }
 
@@ -93,15 +97,18 @@ extension EntryName {
 private struct Oldest {
   private let limit: Int
   private var letters: [Window.Waiting] = []
+  /// The last of those that count, once there are enough.
+  private var last: Path?
   private(set) var isFull = false
 
   init(_ limit: Int) { self.limit = limit }
 
   var isEmpty: Bool { letters.isEmpty }
 
-  mutating func add(_ letter: Window.Waiting) {
-    letters.append(letter)
-    if letters.count / 2 > limit + 32 { trim() }
+  mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
+    if let last, !name.lexicographicallyPrecedes(last.bytes) { return }
+    letters.append((folder, Path(name)))
+    if letters.count / 2 > limit + 8 { trim() }
   }
 
   /// The oldest last.
@@ -116,6 +123,7 @@ private struct Oldest {
     letters.sort { $0.name < $1.name }
     if letters.count >= limit { isFull = true }
     if letters.count > limit { letters.removeSubrange(limit...) }
+    if isFull { last = letters.last?.name }
   }
 }
 
@@ -159,6 +167,9 @@ extension Mailbox {
     if isOld, isStrict { window.cameBack() }
   }
 
+  /// No more letters than that will be claimed: so few names need to be held in mind.
+  package func expect(_ count: Int) { windowSize = min(Window.usualSize, max(count, 8)) }
+
   /// Gives letters that could not be opened another chance.
   func forgetUnreadable() { unreadable = [] }
 
@@ -167,7 +178,7 @@ extension Mailbox {
   private func fillWindow() throws(PostError) {
     var (fresh, again) = (Oldest(windowSize), Oldest(windowSize))
     var (mayHaveFresh, mayHaveAgain) = (false, false)
-    let unreadable = unreadable
+    let unreadable = unreadable.isEmpty ? nil : unreadable
     let new = layout[.new]
     window.isForgotten = false
     window.inode = nil
@@ -176,10 +187,8 @@ extension Mailbox {
       var isEmpty = true
       try directory.forEachEntry { bytes, _ in
         isEmpty = false
-        guard bytes.first != UInt8(ascii: ".") else { return }
-        let name = Path(bytes)
-        if unreadable.contains(name) { return }
-        if EntryName.isTriedBefore(name) { again.add((path, name)) } else { fresh.add((path, name)) }
+        if bytes.first == UInt8(ascii: ".") || unreadable?.contains(Path(bytes)) == true { return }
+        if EntryName.isTriedBefore(bytes) { again.add(bytes, path) } else { fresh.add(bytes, path) }
       }
       return isEmpty
     }
@@ -189,21 +198,25 @@ extension Mailbox {
     }
     do throws(Errno) {
       let home = Layout.bags(of: new)
-      let (live, returns, bags) = try office.foldersNow(of: new)
-      for bag in returns {
+      let (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
+      for bag in bags.returns {
         mayHaveAgain = !again.isEmpty
         if mayHaveAgain { break }
         try look(home / bag.name)
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
-      for bag in bags {
+      for bag in bags.sealed {
         mayHaveFresh = !fresh.isEmpty
         if mayHaveFresh { break }
         try look(home / bag.name)
       }
       if let live {
         window.inode = try live.directory.file.status().inode
-        if bags.isEmpty || fresh.isEmpty { _ = try look(new, live.directory) } else { mayHaveFresh = true }
+        if bags.sealed.isEmpty || fresh.isEmpty {
+          _ = try look(new, live.directory)
+        } else {
+          mayHaveFresh = true
+        }
       }
     } catch { throw PostError(error, "cannot list \(new)") }
     window.fresh = fresh.taken

@@ -38,6 +38,7 @@ struct Round {
     var (count, unsynced) = (0, 0)
     var trouble: PostError?
     defer { syncIfDone(count, lease) }
+    mailbox.expect(limit)
     try mailbox.refresh()
     while count < limit {
       var claims = [Claim]()

@@ -135,7 +135,8 @@ extension Mailbox {
       }
     }
     if let trouble { throw trouble }
-    for folder in folders {
+    // Its own directories, that is: letters that came back may have gone into a bag.
+    for folder in folders where places.contains(where: { layout[$0] == folder.path }) {
       if let size = try? folder.directory.file.status().size { office.sealIfFull(folder.path, size: size) }
     }
   }

@@ -195,7 +195,6 @@ extension Office {
     if try !root.exists(home) {
       do throws(Errno) { try root.makeDirectory(home) } catch .exists {}
       try root.directory(home).copyAccess(of: house)
-      try house.sync()
     }
     let bags = try root.directory(home)
     guard try bags.tryLock() else { return false }
@@ -205,6 +204,7 @@ extension Office {
     try full.sync()
     let isEmpty = try full.isEmpty()
     if ifEmpty, !isEmpty { return false }
+    try house.sync()  // whoever made bags/ may have died before it was durable
     let bag = try nextBag(of: folder)
     let name = bag.name
     do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}

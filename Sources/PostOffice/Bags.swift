@@ -192,10 +192,7 @@ extension Office {
   func seal(_ folder: Path, ifEmpty: Bool = false) throws(Errno) -> Bool {
     let (home, place) = (Layout.bags(of: folder), folder.name)
     let house = try root.directory(folder.parent)
-    if try !root.exists(home) {
-      do throws(Errno) { try root.makeDirectory(home) } catch .exists {}
-      try root.directory(home).copyAccess(of: house)
-    }
+    if try !root.exists(home) { try makeBag(home, like: house) }
     let bags = try root.directory(home)
     guard try bags.tryLock() else { return false }
     let full = try house.directory(place)
@@ -243,6 +240,19 @@ extension Office {
       // whoever comes next makes it anew.
       try house.rename(place, to: bags, Bag(place, bag.number + 1, part: bag.part).name)
       try bags.rename(bag.name, to: house, place)
+    }
+  }
+
+  /// Makes a bag for letters that move within a place, if it is not there.
+  /// - Throws: what keeps us from making it like the others: then it is not there.
+  func makeBag(_ path: Path, like model: borrowing Directory) throws(Errno) {
+    var isNew = true
+    do throws(Errno) { try root.makeDirectory(path) } catch .exists { isNew = false }
+    do throws(Errno) { try root.directory(path).copyAccess(of: model) } catch {
+      // Another's is as that one made it.
+      if !isNew, error != .noEntry { return }
+      try? root.removeDirectory(path)
+      throw error
     }
   }
 

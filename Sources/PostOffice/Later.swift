@@ -135,10 +135,10 @@ extension Mailbox {
     }
     let model = try office.root.directory(source)
     for (path, _) in targets {
-      do throws(Errno) {
-        try office.root.makeDirectory(path)
-        try office.root.directory(path).copyAccess(of: model)
-      } catch .exists {}
+      // Who may not make one like it leaves the letters together.
+      do throws(Errno) { try office.makeBag(path, like: model) } catch let error
+        where error == .notPermitted || error == .denied
+      { return }
     }
     try office.root.directory(home).sync()
     for (path, letters) in targets {

@@ -53,15 +53,14 @@ public final class Mailbox {
   func move(_ entry: Path, from folder: Path, to place: Place, as name: EntryName) throws(Errno) {
     try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
       for _ in 0..<Mailbox.patience {
-        let isOld = goals[place] != nil
         do throws(Errno) {
           if place == .cur {
             return try office.root.rename(folder / entry, to: office.root, layout[.cur] / name.path)
           }
           return try office.root.rename(folder / entry, to: goal(place).directory, name.path)
         } catch .noEntry {
-          // Somebody else has taken the letter; or the goal, then empty, was replaced since we opened it.
-          guard isOld || place == .cur, try office.root.exists(folder / entry) else { throw .noEntry }
+          // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
+          guard try office.root.exists(folder / entry) else { throw .noEntry }
           goals[place] = nil
         }
       }
@@ -83,19 +82,25 @@ public final class Mailbox {
 
   /// Where a letter that comes back goes: if others wait in bags, not behind them all.
   private func folderForReturns() throws(Errno) -> Path {
-    let home = Layout.bags(of: layout[.new])
-    let bags = try office.bagsOfNew(layout[.new])
-    if bags.sealed.isEmpty { return layout[.new] }
-    var bag = bags.returns.last ?? Bag(Bags.again, 1)
-    if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
-      bag = Bag(Bags.again, bag.number + 1)
+    let new = layout[.new]
+    let home = Layout.bags(of: new)
+    for _ in 0..<Mailbox.patience {
+      let bags = try office.bagsOfNew(new)
+      if bags.sealed.isEmpty { return new }
+      var bag = bags.returns.last ?? Bag(Bags.again, 1)
+      if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
+        bag = Bag(Bags.again, bag.number + 1)
+      }
+      do throws(Errno) {
+        try office.makeBag(home / bag.name, like: try office.root.directory(new))
+        // Also one that was there: whoever made it may have died before it was durable.
+        try office.root.directory(home).sync()
+        return home / bag.name
+      } catch let error where error == .notPermitted || error == .denied {
+        return new  // not ours to make: behind the others, then
+      } catch .noEntry { continue }  // readers have just emptied it, or all of them
     }
-    do throws(Errno) {
-      try office.root.makeDirectory(home / bag.name)
-      try office.root.directory(home / bag.name).copyAccess(of: office.root.directory(layout[.new]))
-      try office.root.directory(home).sync()
-    } catch .exists {}
-    return home / bag.name
+    return new
   }
 
   /// The directories that letters went into, to be made durable; the next go to wherever it is right by then.

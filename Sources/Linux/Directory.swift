@@ -131,7 +131,10 @@ package struct Directory: ~Copyable {
   /// Whether nothing lies in it, hidden names included.
   package borrowing func isEmpty() throws(Errno) -> Bool {
     var isEmpty = true
-    try forEachEntry { _, _ in isEmpty = false }
+    try walk { _, _ in
+      isEmpty = false
+      return false
+    }
     return isEmpty
   }
 
@@ -160,6 +163,16 @@ package struct Directory: ~Copyable {
   /// Like ``forEachName(_:)``, hidden names too, with inode numbers; only `.` and `..` are left out.
   package borrowing func forEachEntry(
     _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
+    try walk { name, inode in
+      body(name, inode)
+      return true
+    }
+  }
+
+  /// - Parameter body: says whether to go on.
+  private borrowing func walk(
+    _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Bool
   ) throws(Errno) {
     _ = try check { lseek(fd, 0, SEEK_SET) }
     try walk(body)
@@ -192,7 +205,8 @@ package struct Directory: ~Copyable {
         let end = field.firstIndex(of: 0) ?? field.endIndex
         let name = UnsafeRawBufferPointer(rebasing: field[..<end])
         let isDots = name.allSatisfy { $0 == UInt8(ascii: ".") } && name.count <= 2
-        if !isDots { body(name, buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
+        let inode = buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        if !isDots, !body(name, inode) { return }
         offset += length
       }
     }

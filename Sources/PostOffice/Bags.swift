@@ -256,6 +256,21 @@ extension Office {
     }
   }
 
+  /// Removes the bags of a topic or mailbox in which nothing lies: whoever emptied one, or made one to seal with, may
+  /// have died before it was gone.
+  func removeEmptyBags(of room: Path) {
+    let home = Layout.bags(of: room / "new")
+    // Its lock: whoever is sealing has made one that is empty.
+    guard let bags = try? root.directory(home), (try? bags.tryLock()) == true else { return }
+    var names = [Path]()
+    try? bags.forEachEntry { name, inode in if Bag(name, inode: inode) != nil { names.append(Path(name)) } }
+    for name in names {
+      guard let bag = try? bags.directory(name), (try? bag.isEmpty()) == true else { continue }
+      removeBag(home / name, bag)
+    }
+    if names.isEmpty { try? root.removeDirectory(home) }
+  }
+
   /// Removes a bag in which there was nothing. If a letter has come into it meanwhile, it stays.
   func removeBag(_ path: Path, _ bag: borrowing Directory) {
     let home = path.parent

@@ -26,6 +26,7 @@ extension Office {
         shrink([.new, .later, .done, .failed].map { layout[$0] }, still: [.cur, .tmp].map { layout[$0] })
         try mailbox.prune(now)
         try mailbox.syncSettled()
+        removeEmptyBags(of: layout.root)
       } catch { troubles.append(error) }
     }
     Ballast(self).lay()
@@ -39,6 +40,7 @@ extension Office {
     try topic.tidy()
     shrink([topic.layout.cur], still: [topic.layout.new, topic.layout.tmp])
     try topic.prune(now)
+    removeEmptyBags(of: topic.layout.root)
   }
 
   /// Seals directories that are full, and replaces those that have been.

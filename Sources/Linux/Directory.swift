@@ -131,6 +131,7 @@ package struct Directory: ~Copyable {
   /// Whether nothing lies in it, hidden names included.
   package borrowing func isEmpty() throws(Errno) -> Bool {
     var isEmpty = true
+    _ = try check { lseek(fd, 0, SEEK_SET) }
     try walk { _, _ in
       isEmpty = false
       return false
@@ -164,25 +165,21 @@ package struct Directory: ~Copyable {
   package borrowing func forEachEntry(
     _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
   ) throws(Errno) {
+    _ = try check { lseek(fd, 0, SEEK_SET) }
     try walk { name, inode in
       body(name, inode)
       return true
     }
   }
 
-  /// - Parameter body: says whether to go on.
-  private borrowing func walk(
-    _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Bool
-  ) throws(Errno) {
-    _ = try check { lseek(fd, 0, SEEK_SET) }
-    try walk(body)
-  }
-
   /// Opens a directory for one walk, and calls `body` with each entry, as ``forEachEntry(_:)`` does.
   package borrowing func forEachEntry(
     in folder: Path, _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
   ) throws(Errno) {
-    try directory(folder).walk(body)
+    try directory(folder).walk { name, inode in
+      body(name, inode)
+      return true
+    }
   }
 
   /// Opens a directory for one walk, and calls `body` with each name, as ``forEachName(_:)`` does.
@@ -192,7 +189,8 @@ package struct Directory: ~Copyable {
   }
 
   /// From where it stands: at the start, if it has just been opened.
-  private borrowing func walk(_ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void) throws(Errno) {
+  /// - Parameter body: says whether to go on.
+  private borrowing func walk(_ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Bool) throws(Errno) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
     defer { buffer.deallocate() }
     while true {

@@ -70,6 +70,9 @@ enum Bags {
   static let later: Path = "later"
   /// Whose bags there may be.
   static let places: [Path] = ["new", again, "cur", later, "done", "failed"]
+
+  /// Whether an entry of `bags/` bears the name of one.
+  static func isBag(_ name: UnsafeRawBufferPointer) -> Bool { places.contains { Bag(name, of: $0) != nil } }
 }
 
 /// What the bags of a mailbox say of letters that wait; the lowest first.
@@ -263,7 +266,7 @@ extension Office {
     // Its lock: whoever is sealing has made one that is empty.
     guard let bags = try? root.directory(home), (try? bags.tryLock()) == true else { return }
     var names = [Path]()
-    try? bags.forEachEntry { name, inode in if Bag(name, inode: inode) != nil { names.append(Path(name)) } }
+    try? bags.forEachEntry { name, _ in if Bags.isBag(name) { names.append(Path(name)) } }
     for name in names {
       guard let bag = try? bags.directory(name), (try? bag.isEmpty()) == true else { continue }
       removeBag(home / name, bag)

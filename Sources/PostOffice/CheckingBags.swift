@@ -21,7 +21,7 @@ extension Inspection {
     guard (try? office.root.exists(home)) == true else { return }
     checkDirectory(home, of: room)
     for entry in names(in: home) {
-      let isBag = Bags.places.contains { place in entry.bytes.withUnsafeBytes { Bag($0, of: place) } != nil }
+      let isBag = entry.bytes.withUnsafeBytes { Bags.isBag($0) }
       if isBag {
         checkDirectory(home / entry, of: room)
       } else {

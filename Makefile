@@ -7,7 +7,7 @@
 #   make bench    compare the speed of post with a floor in C and with what else does the like, redis, mosquitto,
 #                 sqlite3, beanstalkd, nq, python3-dirq, inotifywait and the shell: some minutes, one table.
 #                 ROWS="word ..." chooses rows by name; ROUNDS=3 LETTERS=2000 MAILBOXES=1000 SENDS=50 RUNS=40
-#                 LINES=10000 BACKLOG=10000 say how much is done, LARGE=1 adds a million letters that wait,
+#                 LINES=100000 BACKLOG=100000 say how much is done, LARGE=1 adds a million letters that wait,
 #                 TMPDIR says where; RECORD=1 also writes the table to PostOffice.docc/Performance.md
 #   make demo     build, then tell the shop's story on the post office in spool/
 #   make lint     check the form of the sources

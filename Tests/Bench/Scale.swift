@@ -35,9 +35,9 @@ struct Scale {
     mailboxes = Scale.number("MAILBOXES", 1000)
     sends = Scale.number("SENDS", 50)
     runs = Scale.number("RUNS", 40)
-    lines = Scale.number("LINES", 10_000)
+    lines = Scale.number("LINES", 100_000)
     let large = Host.environment("LARGE") == "1" ? [1_000_000] : []
-    backlogs = [Scale.number("BACKLOG", 10_000)] + large
+    backlogs = [Scale.number("BACKLOG", 100_000)] + large
   }
 
   private static func number(_ name: String, _ usual: Int) -> Int {

@@ -184,10 +184,14 @@ final class Yard {
     try box.write("spool/mailboxes/\(mailbox)/mailbox.conf", lines.map { $0 + "\n" }.joined())
   }
 
-  /// How many letters are in a place of a mailbox.
+  /// How many letters are in a place of a mailbox, its bags included.
   func count(_ place: String, of mailbox: String = "stock", in box: Sandbox) throws -> Int {
+    let root = try Directory(box.spool / "mailboxes/\(mailbox)")
+    let bags = ((try? root.directory("bags").names()) ?? []).filter { "\($0)".hasPrefix("\(place).") }
     var count = 0
-    try Directory(box.spool / "mailboxes/\(mailbox)/\(place)").forEachName { _ in count += 1 }
+    for folder in [Path(place)] + bags.map({ "bags" / $0 }) {
+      try? root.directory(folder).forEachName { _ in count += 1 }
+    }
     return count
   }
 }

@@ -54,10 +54,10 @@ public final class Mailbox {
     try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
       for _ in 0..<Mailbox.patience {
         do throws(Errno) {
-          if place == .cur {
-            return try office.root.rename(folder / entry, to: office.root, layout[.cur] / name.path)
+          guard place != .cur, let goal = try goal(place) else {
+            return try office.root.rename(folder / entry, to: office.root, layout[place] / name.path)
           }
-          return try office.root.rename(folder / entry, to: goal(place).directory, name.path)
+          return try office.root.rename(folder / entry, to: goal.directory, name.path)
         } catch .noEntry {
           // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
           guard try office.root.exists(folder / entry) else { throw .noEntry }
@@ -71,13 +71,15 @@ public final class Mailbox {
   /// How often a directory is opened anew that others remove time and again.
   private static let patience = 8
 
-  /// The directory into which letters of a place go.
-  private func goal(_ place: Place) throws(Errno) -> OpenFolder {
+  /// The directory into which letters of a place go; nil: it is used by its path, for no descriptor is left.
+  private func goal(_ place: Place) throws(Errno) -> OpenFolder? {
     if let goal = goals[place] { return goal }
-    let path = place == .new ? try folderForReturns() : layout[place]
-    let goal = OpenFolder(path, try office.root.directory(path))
-    goals[place] = goal
-    return goal
+    do throws(Errno) {
+      let path = place == .new ? try folderForReturns() : layout[place]
+      let goal = OpenFolder(path, try office.root.directory(path))
+      goals[place] = goal
+      return goal
+    } catch let error where error == .processFiles || error == .systemFiles { return nil }
   }
 
   /// Where a letter that comes back goes: if others wait in bags, not behind them all.
@@ -114,7 +116,10 @@ public final class Mailbox {
   /// twice, this one gets a new ID.
   func settleIn(_ entry: Path, from folder: Path, to target: Place, as name: EntryName) throws(Errno) {
     do throws(Errno) { try move(entry, from: folder, to: target, as: name) } catch .exists {
-      let other = try goal(target).directory.status(name.path).inode
+      let other =
+        if let goal = try goal(target) { try goal.directory.status(name.path).inode } else {
+          try office.root.status(layout[target] / name.path).inode
+        }
       let own = try office.root.status(folder / entry).inode
       if name.id.isOurs || own == other {
         return try office.root.remove(folder / entry)

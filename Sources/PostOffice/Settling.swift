@@ -118,9 +118,7 @@ extension Mailbox {
       if let goal = goals[place] {
         folders.append(goal)
       } else {
-        sync(layout[place]) { () throws(Errno) in
-          folders.append(OpenFolder(layout[place], try office.root.directory(layout[place])))
-        }
+        sync(layout[place]) { () throws(Errno) in try office.syncSealed(layout[place], []) }
       }
     }
     let (last, first) = (

@@ -121,6 +121,7 @@ extension Office {
       if try bags(of: folder).isEmpty { return try directory.sync() }
       try directory.syncFileSystem()
     } catch .denied {
+      if letters.isEmpty { throw .denied }
       for letter in letters { try letter.file.sync() }
     }
   }

@@ -210,7 +210,8 @@ import Testing
   @Test(arguments: ["Batch: 2", "Handler-Mode: stream"])
   func theFileOfALivingHolderIsInOrder(settings: String) throws {
     try box.script(
-      "printf 'Handler: touch ../../../held; sleep 60; true\\n\(settings)\\n' > spool/mailboxes/stock/mailbox.conf")
+      "printf 'Handler: touch ../../../held; sleep 60; true\\n\(settings)\\n' > spool/mailboxes/stock/mailbox.conf"
+    )
     let watcher = try box.startPost("watch", "stock")
     #expect(eventually { box.exists("held") })
     #expect(box.entries("holders").count == 1)

@@ -102,12 +102,15 @@ struct WatchBox {
 
   /// The counts of new, cur, later, done, failed, their bags included.
   func counts(_ mailbox: String = "stock") -> [Int] {
-    let bags = names("bags", of: mailbox)
-    return ["new", "cur", "later", "done", "failed"].map { place in
-      let sealed = bags.filter { $0.hasPrefix("\(place).") || place == "new" && $0.hasPrefix("again.") }
-      return names(place, of: mailbox).count
-        + sealed.reduce(0) { $0 + names("bags/\($1)", of: mailbox).count }
+    ["new", "cur", "later", "done", "failed"].map { letters($0, of: mailbox).count }
+  }
+
+  /// The names in a place of a mailbox, its bags included.
+  func letters(_ place: String, of mailbox: String = "stock") -> [String] {
+    let bags = names("bags", of: mailbox).filter {
+      $0.hasPrefix("\(place).") || place == "new" && $0.hasPrefix("again.")
     }
+    return names(place, of: mailbox) + bags.flatMap { names("bags/\($0)", of: mailbox) }
   }
 
   /// The lines that handlers have written into a file of the sandbox.

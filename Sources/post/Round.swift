@@ -20,8 +20,9 @@ struct Round {
   /// The most letters to take at once.
   var batch = 1
 
-  /// Letters are done durably in groups of so many: a power cut may give that many back.
-  private static let syncGroup = 64
+  /// Letters are done durably after so long, and so many: a power cut may give them back until then.
+  private static let syncInterval: Int64 = 1_000_000_000
+  private static let syncGroup = 4096
 
   /// Claims letters and gives each, or a batch of them, to `take`, which settles it and says whether to go on.
   /// - Returns: 0 if there was one, else 1.
@@ -36,6 +37,7 @@ struct Round {
       deadline = time.map { Clock.monotonic + $0.nanoseconds }
     }
     var (count, unsynced) = (0, 0)
+    var lastSync = Clock.monotonic
     var trouble: PostError?
     defer { syncIfDone(count, lease) }
     mailbox.expect(limit)
@@ -47,9 +49,9 @@ struct Round {
         count += claims.count
         unsynced += claims.count
         guard try take(claims) else { break }
-        if unsynced >= Round.syncGroup {
+        if unsynced >= Round.syncGroup || Clock.monotonic - lastSync >= Round.syncInterval {
           syncIfDone(count, lease)
-          unsynced = 0
+          (unsynced, lastSync) = (0, Clock.monotonic)
         }
       } else {
         guard follows || count == 0, let arrivals else { break }

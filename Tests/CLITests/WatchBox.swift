@@ -82,16 +82,14 @@ struct WatchBox {
   @discardableResult
   func watchUntilEmpty() throws -> Sandbox.Run { try box.post("watch", "--until-empty") }
 
-  /// The names in a place of a mailbox.
-  func names(_ place: String, of mailbox: String = "stock") -> [String] {
-    box.names(in: "spool/mailboxes/\(mailbox)/\(place)")
-  }
+  /// The names in a place of a mailbox, its bags included.
+  func names(_ place: String, of mailbox: String = "stock") -> [String] { box.entries(place, of: mailbox) }
 
   /// The attempts that letters in a place of a mailbox have had, by their bodies.
   func attempts(in place: String, of mailbox: String = "stock") -> [String: String] {
     var attempts = [String: String]()
-    for name in names(place, of: mailbox) {
-      guard let letter = try? box.read("spool/mailboxes/\(mailbox)/\(place)/\(name)"),
+    for (folder, name) in box.letters(in: "spool/mailboxes/\(mailbox)/\(place)") {
+      guard let letter = try? box.read("\(folder)/\(name)"),
         let body = letter.firstRange(of: "\n\n")
       else { continue }
       let attempt = name.split(separator: ",").first { $0.hasPrefix("A=") }

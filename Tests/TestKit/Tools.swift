@@ -29,13 +29,15 @@ extension Sandbox {
     for mailbox in mailboxes { try must("subscribe", mailbox, "orders", at: location) }
   }
 
-  /// The file names in one place of a mailbox.
+  /// The file names in one place of a mailbox: what lies in bags first.
   package func entries(_ place: String, of mailbox: String = "stock") -> [String] {
-    names(in: "spool/mailboxes/\(mailbox)/\(place)")
+    letters(in: "spool/mailboxes/\(mailbox)/\(place)").map(\.name)
   }
 
-  /// The file names in one place of the topic `orders`.
-  package func topicEntries(_ place: String) -> [String] { names(in: "spool/topics/orders/\(place)") }
+  /// The file names in one place of the topic `orders`: what lies in bags first.
+  package func topicEntries(_ place: String) -> [String] {
+    letters(in: "spool/topics/orders/\(place)").map(\.name)
+  }
 
   /// Whether a file of the sandbox exists.
   package func exists(_ name: String) -> Bool { (try? Directory(root).exists(Path(name))) == true }
@@ -70,6 +72,13 @@ package enum Machine {
     mkdir lower upper work merged && unshare -m mount -t overlay overlay \
       -o lowerdir=lower,upperdir=upper,workdir=work merged
     """)
+  /// Needs a file system that never makes a directory smaller, such as ext4.
+  package static let canSwell =
+    (try? {
+      let box = try Sandbox()
+      try box.swell("spool")
+      return try Directory(box.root).status("spool").size > 64 << 10
+    }()) == true
   package static let hasMake = succeeds("make --version")
   package static let hasFlock = succeeds("flock --version")
   package static let hasShellcheck = succeeds("shellcheck --version")
@@ -111,6 +120,9 @@ extension Trait where Self == ConditionTrait {
     .enabled(if: Machine.canOverlay, "an overlay cannot be mounted here")
   }
   package static var needsRoot: Self { .enabled(if: Machine.isRoot, "we are not root") }
+  package static var needsSwelling: Self {
+    .enabled(if: Machine.canSwell, "directories do not stay large here")
+  }
   package static var needsMake: Self { .enabled(if: Machine.hasMake, "make is not here") }
   package static var needsFlock: Self { .enabled(if: Machine.hasFlock, "flock is not here") }
   package static var needsShellcheck: Self { .enabled(if: Machine.hasShellcheck, "shellcheck is not here") }

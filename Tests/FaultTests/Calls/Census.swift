@@ -15,13 +15,18 @@ struct Census {
   /// Files whose content is none of the whole letters.
   private(set) var torn: [String] = []
 
+  /// Bags with nothing in them: the next sweep removes them.
+  private(set) var emptyBags: [String] = []
+
   private let spool: Path
+  private let box: Sandbox
 
   /// - Parameters:
   ///   - known: the bodies of all letters ever written.
   ///   - leased: whether letters may be in hands.
   init(of box: Sandbox, known: Set<String>, leased: Bool = false) {
     spool = box.spool
+    self.box = box
     for topic in names("topics") {
       var places = [String: [String]]()
       for place in ["tmp", "new", "cur", "corrupt"] {
@@ -33,7 +38,7 @@ struct Census {
       for mailbox in names("topics/\(topic)/held") {
         leftovers.append("topics/\(topic)/held/\(mailbox)")
       }
-      leftovers += marks(of: topic)
+      leftovers += marks(of: topic) + strangeBags(of: "topics/\(topic)", ["cur"])
       topics[topic] = places
     }
     for mailbox in names("mailboxes") {
@@ -48,8 +53,15 @@ struct Census {
         leftovers += names("mailboxes/\(mailbox)/\(place)").map { "mailboxes/\(mailbox)/\(place)/\($0)" }
       }
       leftovers += deadHolders(of: mailbox)
+      leftovers += strangeBags(of: "mailboxes/\(mailbox)", ["new", "again", "later", "done", "failed"])
       mailboxes[mailbox] = found
     }
+  }
+
+  /// Bags of directories that are never sealed. Notes the empty ones.
+  private mutating func strangeBags(of room: String, _ kinds: [String]) -> [String] {
+    emptyBags += box.emptyBags(of: "spool/\(room)")
+    return box.bags(of: "spool/\(room)").filter { bag in !kinds.contains { bag.contains("/bags/\($0).") } }
   }
 
   private func names(_ folder: String) -> [String] {
@@ -76,8 +88,8 @@ struct Census {
   /// The bodies of the letters in a directory; what is no whole letter counts as torn, unless it is in tmp/.
   private mutating func letters(in folder: String, _ known: Set<String>) -> [String] {
     var bodies = [String]()
-    for name in names(folder) {
-      let text = (try? File(spool / Path("\(folder)/\(name)"), .read).readAll(limit: 1 << 24)) ?? []
+    for (folder, name) in box.letters(in: "spool/\(folder)") {
+      let text = (try? File(box.root / folder / name, .read).readAll(limit: 1 << 24)) ?? []
       let body = Census.body(of: text)
       if let body, known.contains(body) {
         bodies.append(body)

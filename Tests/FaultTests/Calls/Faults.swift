@@ -56,6 +56,8 @@ enum Fault: Sendable, CustomStringConvertible {
     "fallocate": [ENOSPC, EDQUOT, EIO, EOPNOTSUPP, EINTR],
     "ftruncate": [EIO, EINTR],
     "fchmod": [EPERM, EIO],
+    "fchown": [EPERM, EIO],
+    "fsetxattr": [EPERM, ENOSPC],
     "memfd_create": descriptors,
     "inotify_init1": descriptors,
     "inotify_add_watch": [ENOSPC, ENOMEM, EACCES],
@@ -74,6 +76,7 @@ enum Fault: Sendable, CustomStringConvertible {
   static func possible(for call: Call) -> [Fault] {
     var codes = errors[call.name] ?? []
     if call.name == "openat", call.int(2) & O_CREAT != 0 { codes += [ENOSPC, EDQUOT] }
+    if call.name == "renameat2", call.int(4) == 2 { codes.append(EINVAL) }  // RENAME_EXCHANGE, where it cannot
     return codes.flatMap { code -> [Fault] in
       // A call that is interrupted for ever is a program that hangs, and rightly so.
       code == EINTR ? [.once(Errno(code))] : [.once(Errno(code)), .always(Errno(code))]
@@ -88,7 +91,7 @@ extension Call {
   private static let changes: Set = [
     "mkdirat", "mknodat", "linkat", "symlinkat", "renameat2", "renameat", "unlinkat", "write", "pwrite64",
     "ftruncate",
-    "fallocate", "fchmod", "clone", "clone3", "vfork", "waitid", "wait4", "exit_group",
+    "fallocate", "fchmod", "fchown", "clone", "clone3", "vfork", "waitid", "wait4", "exit_group",
   ]
 
   /// Whether the world differs after the call from what it was before, as others may see it after our death.

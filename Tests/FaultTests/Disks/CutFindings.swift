@@ -95,9 +95,9 @@ struct CutFindings {
   private mutating func look(intoTopic topic: String) throws {
     let place = "cuts/\(name)/spool/topics/\(topic)"
     var kept = [String: Int]()
-    for letter in box.names(in: place + "/cur") {
+    for (folder, letter) in box.letters(in: place + "/cur") {
       kept[id(letter), default: 0] += 1
-      try examine(place + "/cur", letter)
+      try examine(folder, letter)
     }
     topics[topic] = kept
     for state in ["new", "tmp", "held"] {
@@ -110,9 +110,9 @@ struct CutFindings {
     let place = "cuts/\(name)/spool/mailboxes/\(mailbox)"
     var found = [String: [String]]()
     for state in ["new", "later", "done", "failed"] {
-      for letter in box.names(in: "\(place)/\(state)") {
+      for (folder, letter) in box.letters(in: "\(place)/\(state)") {
         found[id(letter), default: []].append(state)
-        try examine("\(place)/\(state)", letter)
+        try examine(folder, letter)
       }
     }
     mailboxes[mailbox] = found

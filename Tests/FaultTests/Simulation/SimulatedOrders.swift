@@ -194,14 +194,14 @@ extension Simulation {
   // MARK: What is there
 
   func entries(_ place: String, of mailbox: String) -> [String] {
-    box.names(in: "spool/mailboxes/\(mailbox)/\(place)")
+    box.letters(in: "spool/mailboxes/\(mailbox)/\(place)").map(\.name)
   }
 
   /// The letters that are in one place of the mailboxes.
   func copies(in place: String) throws -> [Copy] {
     try Simulation.mailboxes.flatMap { mailbox in
-      try entries(place, of: mailbox).map { name in
-        let file = try box.read("spool/mailboxes/\(mailbox)/\(place)/\(name)")
+      try box.letters(in: "spool/mailboxes/\(mailbox)/\(place)").map { folder, name in
+        let file = try box.read("\(folder)/\(name)")
         return Copy(mailbox: mailbox, number: try Body.number(ofLetter: Array(file.utf8)))
       }
     }

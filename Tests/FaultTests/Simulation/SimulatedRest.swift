@@ -83,8 +83,8 @@ extension Simulation {
   /// What is in failed/ was failed by somebody, or is out of tries.
   private func checkFailures() throws {
     for mailbox in Simulation.mailboxes {
-      for name in entries("failed", of: mailbox) {
-        let file = try box.read("spool/mailboxes/\(mailbox)/failed/\(name)")
+      for (folder, name) in box.letters(in: "spool/mailboxes/\(mailbox)/failed") {
+        let file = try box.read("\(folder)/\(name)")
         let copy = Copy(mailbox: mailbox, number: try Body.number(ofLetter: Array(file.utf8)))
         let attempt = Int(name.split(separator: ",A=").last ?? "") ?? 0
         guard failures.contains(copy) || attempt >= Simulation.tries[mailbox] ?? 20 else {
@@ -96,13 +96,12 @@ extension Simulation {
 
   /// All letters are settled. They have had their day.
   private func forget() throws {
-    let spool = try Directory(box.spool)
     let folders =
       Simulation.topics.map { "topics/\($0)/cur" }
       + Simulation.mailboxes.flatMap { ["mailboxes/\($0)/done", "mailboxes/\($0)/notes"] }
-    for folder in folders {
-      for name in try spool.directory(Path(folder)).names() {
-        try spool.remove(Path(folder) / name.description)
+    for place in folders {
+      for (folder, name) in box.letters(in: "spool/\(place)") {
+        try Directory(box.root / folder).remove(Path(name))
       }
     }
     model.forget()

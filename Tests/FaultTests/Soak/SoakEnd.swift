@@ -37,7 +37,9 @@ extension Soak {
       + Soak.steady.flatMap { mailbox in
         ["new", "tmp", "cur", "later", "failed", "corrupt"].map { "mailboxes/\(mailbox)/\($0)" }
       }
-    return places.flatMap { place in box.names(in: "spool/\(place)").map { "\(place)/\($0)" } }
+    let rooms = ["topics/orders", "topics/bills"] + Soak.steady.map { "mailboxes/\($0)" }
+    return places.flatMap { place in box.letters(in: "spool/\(place)").map { "\($0.folder)/\($0.name)" } }
+      + rooms.flatMap { box.emptyBags(of: "spool/\($0)") }
   }
 
   struct Result {

@@ -1,0 +1,63 @@
+// Bags, for tests: what lies in them, and directories that are full without many letters.
+
+import Linux
+
+extension Sandbox {
+  /// The directories in which the letters of a place lie: its bags, in order, and itself.
+  /// - Parameter place: such as `spool/mailboxes/stock/new`.
+  package func folders(of place: String) -> [String] {
+    let path = Path(place)
+    let kinds = path.name == "new" ? ["again", "new"] : [path.name.description]
+    return kinds.flatMap { bags(of: path.parent.description, $0) } + [place]
+  }
+
+  /// The bags of a topic or mailbox.
+  /// - Parameters:
+  ///   - room: such as `spool/mailboxes/stock`.
+  ///   - kind: of this directory alone.
+  package func bags(of room: String, _ kind: String = "") -> [String] {
+    names(in: "\(room)/bags").filter { kind.isEmpty || $0.hasPrefix(kind + ".") }.map { "\(room)/bags/\($0)" }
+  }
+
+  /// The bags of a topic or mailbox in which nothing lies.
+  package func emptyBags(of room: String) -> [String] {
+    bags(of: room).filter { bag in
+      var count = 0
+      try? Directory(root / bag).forEachEntry { _, _ in count += 1 }
+      return count == 0
+    }
+  }
+
+  /// The letters of a place, those in its bags first.
+  package func letters(in place: String) -> [(folder: String, name: String)] {
+    folders(of: place).flatMap { folder in names(in: folder).map { (folder, $0) } }
+  }
+
+  /// Makes a directory as large as one that has held a thousand letters, and leaves in it what is there: ext4 never
+  /// shrinks one.
+  package func swell(_ folders: String...) throws { try swell(folders) }
+
+  package func swell(_ folders: [String]) throws {
+    let names = (0..<300).map { Path("." + String(repeating: "x", count: 240) + "\(1000 + $0)") }
+    for folder in folders {
+      let path = root / folder
+      if (try? Directory(root).exists(Path(folder))) != true {
+        try Directory(path.parent).makeDirectory(path.name)
+      }
+      let directory = try Directory(path)
+      for name in names { _ = try directory.open(name, .create(permissions: 0o600)) }
+      for name in names { try directory.remove(name) }
+    }
+  }
+
+  /// What a script can call: `bag PLACE NUMBER [COUNT]` makes the oldest letters of a place, such as
+  /// `mailboxes/stock/new`, a bag; all of them, if no count is given.
+  package static let bagFunction = """
+    bag() {
+      local bag=$POST_SPOOL/${1%/*}/bags/${1##*/}.$(printf %010d "$2")
+      mkdir -p "$bag"
+      ls "$POST_SPOOL/$1" | sed -n "1,${3:-100000}p" | while read -r name; do mv "$POST_SPOOL/$1/$name" "$bag/"; done
+    }
+
+    """
+}

@@ -128,6 +128,9 @@ final class CallRecorder {
     case "renameat", "renameat2":
       let (old, new) = (try path(0, 1), try path(2, 3))
       guard let from = try? place(old), let to = try? place(new) else { return nil }
+      if call.name == "renameat2", call.int(4) == 2 {  // RENAME_EXCHANGE
+        return { self.exchange(from, to, "exchange \(self.short(old)) \(self.short(new))") }
+      }
       return { self.move(from, to, "rename \(self.short(old)) \(self.short(new))") }
     case "write", "pwrite64", "ftruncate", "fallocate": return try noteWrite(call, traced)
     case "fsync", "fdatasync":
@@ -192,6 +195,12 @@ final class CallRecorder {
     current[new] = current[old]
     current[old] = nil
     trace.add(.rename(from: old, to: new), text)
+  }
+
+  private func exchange(_ one: CallTrace.Place, _ other: CallTrace.Place, _ text: String) {
+    let (first, second) = (slot(one), slot(other))
+    current.swapAt(first, second)
+    trace.add(.exchange(first, second), text)
   }
 
   private func noteWrite(_ call: Call, _ traced: Traced) throws -> Note? {

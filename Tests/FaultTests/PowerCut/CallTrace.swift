@@ -55,6 +55,28 @@ struct CallTrace: Sendable {
 
   func path(slot: Slot) -> Path { path(of: slots[slot].folder) / slots[slot].name.description }
 
+  /// All names that each folder ever has.
+  func namesOfFolders() -> [Inode: [Slot]] {
+    var found = [Inode: [Slot]]()
+    var fs = fileSystem
+    func note(_ slot: Slot) {
+      guard let inode = fs.values[slot].all.last ?? nil, kinds[inode] == .folder else { return }
+      if found[inode]?.contains(slot) != true { found[inode, default: []].append(slot) }
+    }
+    names.indices.forEach(note)
+    for step in steps {
+      _ = fs.apply(step.operation)
+      switch step.operation {
+      case .enter(_, let slot), .rename(_, let slot): note(slot)
+      case .exchange(let one, let other):
+        note(one)
+        note(other)
+      default: break
+      }
+    }
+    return found
+  }
+
   // MARK: Building
 
   mutating func addNode(_ kind: WeakFileSystem.Kind, device: UInt64, text: [UInt8] = []) -> Inode {

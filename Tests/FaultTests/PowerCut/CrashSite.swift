@@ -29,7 +29,8 @@ struct CrashSite {
         guard let inode = state.fs.values[slot].all[shown[slot]] else { continue }
         let name = path / trace.slots[slot].name.description
         if let first = laid[inode] {
-          try root.link(first, into: root, name)
+          // A folder that a rename shows under both its names is met once.
+          if state.fs.kinds[inode] != .folder { try root.link(first, into: root, name) }
           continue
         }
         laid[inode] = name

@@ -21,13 +21,15 @@ struct CutScenario: Sendable {
   let fileSyncKeepsNames: Bool
   /// Letters that a foreign program delivers before it, and does not sync.
   let foreign: [String]
+  /// Directories of the spool that shall be large, as if full.
+  let swollen: [String]
   let prepare: Prepare
   let interfering: Interfering
 
   /// - Parameter line: the command, without quoting.
   init(
     _ name: String, _ line: String, input: String = "", codes: Set<Int32> = [0], spool: String = "spool",
-    hasAway: Bool = false, fileSyncKeepsNames: Bool = false, foreign: [String] = [],
+    hasAway: Bool = false, fileSyncKeepsNames: Bool = false, foreign: [String] = [], swollen: [String] = [],
     interfering: @escaping Interfering = { _, _ in .none }, prepare: @escaping Prepare = { _ in }
   ) {
     self.name = name
@@ -38,16 +40,24 @@ struct CutScenario: Sendable {
     self.hasAway = hasAway
     self.fileSyncKeepsNames = fileSyncKeepsNames
     self.foreign = foreign
+    self.swollen = swollen
     self.prepare = prepare
     self.interfering = interfering
   }
 
+  /// Where it can be played: in memory directories get small again.
+  func makeBox() throws -> Sandbox { try swollen.isEmpty ? Sandbox(in: Sandbox.memory) : Sandbox() }
+
+  /// Makes the directories large.
+  func swell(_ box: Sandbox) throws { try box.swell(swollen.map { "\(spool)/\($0)" }) }
+
   /// Runs the command and records it.
   func record() throws -> CutRecording {
-    let box = try Sandbox(in: Sandbox.memory)
+    let box = try makeBox()
     let away = hasAway ? try Sandbox() : nil
     if let away { try Directory(box.root).makeSymlink("away", to: away.root) }
     try prepare(box)
+    try swell(box)
     let recorder = try CallRecorder(box, besides: away.map { [$0.root] } ?? [])
     for letter in foreign {
       let topic: Path = "spool/topics/orders"
@@ -81,8 +91,11 @@ struct CutRecording: Sendable {
 
   /// All commands, recorded once for all tests.
   static let commands = Result {
-    let scenarios = CutScenario.sending + CutScenario.finishing + CutScenario.settling
-    return try scenarios.filter { !$0.hasAway || Machine.hasOtherFileSystem }.map { try $0.record() }
+    let scenarios = CutScenario.sending + CutScenario.finishing + CutScenario.settling + CutScenario.bagging
+    let possible = scenarios.filter { scenario in
+      (!scenario.hasAway || Machine.hasOtherFileSystem) && (scenario.swollen.isEmpty || Machine.canSwell)
+    }
+    return try possible.map { try $0.record() }
   }
 
   static func of(_ name: String) throws -> CutRecording {

@@ -87,6 +87,9 @@ struct PowerCut {
       case (.rename(let from, let to), _):
         guard let slot = [to, from].first(where: judge.matters) else { continue }
         fixed = renamesAreAtomic ? slot : nil
+      case (.exchange(let one, _), _):
+        guard judge.matters(one) else { continue }
+        fixed = renamesAreAtomic ? one : nil
       case (_, .name(let slot)):
         guard judge.matters(slot) else { continue }
         fixed = slot

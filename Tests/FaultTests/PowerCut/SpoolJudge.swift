@@ -70,14 +70,14 @@ final class SpoolJudge {
   }
 
   let names: SpoolNames
-  /// For each inode.
-  private let homes: [Int?]
+  /// The folders that are no roots, outer ones first, each with all the names it ever has.
+  private let rooms: [(inode: Int, slots: [Int])]
   private let foreign: UInt64
 
   // The names of one moment.
   private var base: Sighting
   /// Folders whose names a cut may take away, outer ones first.
-  private var openFolders: [(inode: Int, slot: Int, folder: Int)] = []
+  private var openFolders: [(inode: Int, slots: [Int])] = []
   private var openSlots: [Int] = []
   private var isReached: [Bool] = []
 
@@ -88,9 +88,26 @@ final class SpoolJudge {
     self.foreign = foreign.reduce(0) { bits, letter in
       names.letters.firstIndex(of: letter).map { bits | 1 << $0 } ?? bits
     }
-    homes = trace.kinds.indices.map { trace.home(of: $0) }
+    rooms = SpoolJudge.sorted(trace)
     base = Sighting(has: [UInt64](repeating: 0, count: names.mailboxes.count * Place.allCases.count))
     isReached = [Bool](repeating: false, count: trace.kinds.count)
+  }
+
+  /// A folder that is sealed becomes one of another folder. None ever comes into what it holds.
+  private static func sorted(_ trace: CallTrace) -> [(inode: Int, slots: [Int])] {
+    var names = trace.namesOfFolders()
+    var known = Set(trace.roots.map(\.inode))
+    var sorted = [(inode: Int, slots: [Int])]()
+    while !names.isEmpty {
+      let next = names.filter { $0.value.allSatisfy { known.contains(trace.slots[$0].folder) } }
+      precondition(!next.isEmpty, "folders lie in each other")
+      for (inode, slots) in next.sorted(by: { $0.key < $1.key }) {
+        names[inode] = nil
+        known.insert(inode)
+        if !trace.roots.contains(where: { $0.inode == inode }) { sorted.append((inode, slots)) }
+      }
+    }
+    return sorted
   }
 
   var noObligations: Obligations { Obligations(settled: base.has.map { _ in 0 }) }
@@ -113,15 +130,12 @@ final class SpoolJudge {
     openFolders = []
     openSlots = []
     var isOpen = [Bool](repeating: false, count: fs.kinds.count)
-    for (inode, kind) in fs.kinds.enumerated() where kind == .folder {
-      guard let slot = homes[inode] else {
-        isReached[inode] = true  // a root
-        continue
-      }
-      let folder = fs.folders[slot]
-      isOpen[inode] = isOpen[folder] || !fs.values[slot].isSure
-      isReached[inode] = !isOpen[inode] && isReached[folder] && fs.values[slot].all.last == inode
-      if isOpen[inode] { openFolders.append((inode, slot, folder)) }
+    for inode in fs.kinds.indices where fs.kinds[inode] == .folder { isReached[inode] = true }  // a root
+    for (inode, slots) in rooms {
+      isOpen[inode] = slots.contains { isOpen[fs.folders[$0]] || !fs.values[$0].isSure }
+      isReached[inode] =
+        !isOpen[inode] && slots.contains { isReached[fs.folders[$0]] && fs.values[$0].all.last == inode }
+      if isOpen[inode] { openFolders.append((inode, slots)) }
     }
     for slot in names.meanings.indices where matters(slot) {
       let folder = fs.folders[slot]
@@ -137,8 +151,8 @@ final class SpoolJudge {
   /// What a cut shows that leaves these values. Of the moment that was prepared.
   /// - Parameter rooms: whether to see if mailboxes are complete.
   func look(_ fs: WeakFileSystem, _ shown: [Int], rooms isAsked: Bool = false) -> Sighting {
-    for (inode, slot, folder) in openFolders {
-      isReached[inode] = isReached[folder] && fs.values[slot].all[shown[slot]] == inode
+    for (inode, slots) in openFolders {
+      isReached[inode] = slots.contains { isReached[fs.folders[$0]] && fs.values[$0].all[shown[$0]] == inode }
     }
     var sighting = base
     for slot in openSlots where isReached[fs.folders[slot]] {

@@ -8,9 +8,10 @@ struct SpoolNames {
   enum Place: Int, CaseIterable {
     case new, cur, later, done, failed, held
 
+    /// - Parameter name: of a directory, or of one of its bags.
     fileprivate init?(_ name: String) {
-      switch name {
-      case "new": self = .new
+      switch name.prefix(while: { $0 != "." }) {
+      case "new", "again": self = .new
       case "cur": self = .cur
       case "later": self = .later
       case "done": self = .done
@@ -79,6 +80,10 @@ struct SpoolNames {
       return .none
     }
     let last = words.removeLast()
+    // A letter in a bag is where the bag was. A name in bags/ leads on to letters.
+    let isInBag = words.count == 4 && words[2] == "bags"
+    if isInBag { words = [words[0], words[1], String(words[3].prefix { $0 != "." })] }
+    if words.count == 3, words[2] == "bags" { return .folder }
     if last.hasSuffix(".conf"), words.count < 3 { return .settings }
     switch words {
     case [], ["topics"], ["mailboxes"]: return last.hasPrefix(".") ? .none : .folder
@@ -91,6 +96,7 @@ struct SpoolNames {
     case ["topics", "orders", "held", words.last]:
       return .place(SpoolNames.index(mailbox(words[3]), .held), letter: letter(last))
     case ["mailboxes", words.last]:
+      if last == "bags" { return .folder }
       guard Place(last) != nil else { return .none }
       rooms.append((mailbox(words[1]), slot))
       return .folder

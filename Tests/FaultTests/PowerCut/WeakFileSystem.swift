@@ -16,6 +16,8 @@
 //   systems keep that: both halves are one transaction. Both names may be there, which some have shown.
 //   Where the first half became sure (fsync of the old folder), so did the second. Without this no
 //   Maildir could be kept at all; `renamesAreAtomic` lets it go, to see what would be lost.
+// - An exchange is two renames in one: neither is ever gone without being where the other was. So a cut shows both
+//   names as they were, or both as they are.
 // - Syncs work when they return 0, and at once; the hardware does not lie.
 
 import Linux
@@ -38,6 +40,8 @@ struct WeakFileSystem {
     case leave(Slot)
     /// Also one that replaces what bore the new name.
     case rename(from: Slot, to: Slot)
+    /// renameat2 with RENAME_EXCHANGE
+    case exchange(Slot, Slot)
     /// The file's content is this from now on.
     case write(Inode, [UInt8])
     case sync(Inode)
@@ -126,6 +130,12 @@ struct WeakFileSystem {
       renames.append((made, give(from, nil)))
       // Where the old name is gone the new one is there, so all new states show the new one.
       return .name(to)
+    case .exchange(let one, let other):
+      let (first, second) = (values[one].all[values[one].last], values[other].all[values[other].last])
+      let (left, right) = (give(one, second), give(other, first))
+      renames.append((made: right, gone: left))
+      renames.append((made: left, gone: right))
+      return .name(one)
     case .write(let inode, let text):
       let wasSure = contents[inode].isSure
       contents[inode].all.append(text)

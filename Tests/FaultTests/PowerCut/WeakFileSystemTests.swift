@@ -93,6 +93,30 @@ import Testing
     #expect(states(small, moved, renamesAreAtomic: false).contains([false, false]))
   }
 
+  @Test func anExchangeHappensOrNot() {
+    var small = Small()
+    let (old, fresh) = (small.file(), small.file())
+    let (here, there) = (small.name("new", in: small.a), small.name("bag", in: small.b))
+    func states(_ operations: [WeakFileSystem.Operation]) -> Set<[Int?]> {
+      var fs = small.trace.fileSystem
+      let made: [WeakFileSystem.Operation] = [
+        .enter(old, here), .enter(fresh, there), .sync(small.a), .sync(small.b),
+      ]
+      for operation in made + operations { _ = fs.apply(operation) }
+      var dice = Seeded(0)
+      var found = Set<[Int?]>()
+      _ = fs.forEachState(varying: everything, fixing: nil, dice: &dice) { shown in
+        found.insert([here, there].map { fs.values[$0].all[shown[$0]] })
+      }
+      return found
+    }
+    let exchange = WeakFileSystem.Operation.exchange(here, there)
+    #expect(states([exchange]) == [[old, fresh], [fresh, old]])
+    #expect(states([exchange, .sync(small.a)]) == [[fresh, old]])
+    #expect(states([exchange, .sync(small.b)]) == [[fresh, old]])
+    #expect(states([exchange, .leave(there)]) == [[old, fresh], [fresh, old], [fresh, nil]])
+  }
+
   @Test func aChainOfRenamesNeverLeavesNothing() {
     var small = Small()
     let file = small.file()

@@ -80,7 +80,58 @@ import Testing
   private static let spare = [
     // Whoever made topics/ and mailboxes/ by hand, or out of an archive, may not have synced them.
     "send: fsync spool", "subscribe: fsync spool",
+    // Letters come into a topic's cur/ by rename: one that is not yet there for sure is still in new/.
+    "sweep: fsync spool/topics/orders/cur",
+    // Before an exchange. It is missed if the sealer dies and a letter comes: that has a test of its own.
+    "sweep: fsync spool/topics/orders/bags", "subscribe: fsync spool/mailboxes/audit/bags",
   ]
+
+  /// The empty directory that takes a full one's place must not hang on a name that is not sure: a letter comes into
+  /// it at once, and whoever swapped it in may be dead by then.
+  @Test(.needsSwelling, arguments: ["mailboxes/stock/bags", "topics/orders/bags"])
+  func withoutASyncOfBagsALetterThatComesAfterASealIsLost(bags: String) throws {
+    let recordings = try CutSuccession.recordings.get().filter {
+      $0.name.hasPrefix("sweep seals, then send,")
+    }
+    var total = PowerCut.Findings()
+    for recording in recordings {
+      var trace = recording.trace
+      let sealed = trace.steps[..<trace.begin].contains { $0.text.hasPrefix("exchange") }
+      guard sealed else { continue }
+      // Those of the one that was killed.
+      let kept = trace.steps.indices.filter { index in
+        !(index < trace.begin && trace.steps[index].isSync && trace.steps[index].text.hasSuffix(bags))
+      }
+      trace.begin -= trace.steps.count - kept.count
+      trace.steps = kept.map { recording.trace.steps[$0] }
+      total += replay(recording.with(trace))
+    }
+    #expect(total.count(.lost) + total.count(.half) > 0, "\(recordings.count) kills: \(total)")
+  }
+
+  /// What left a bag must be gone for sure before the bag goes: else a cut brings neither back.
+  @Test func aBagRemovedBeforeItsLettersHaveLeftForSureLosesThem() throws {
+    let read = try CutRecording.of("read --all from bags")
+    var trace = read.trace
+    trace.steps.removeAll { $0.isSync && $0.text.contains("/mailboxes/stock/") }
+    #expect(replay(read.with(trace)).count(.half) > 0)
+  }
+
+  /// The same of a large directory, empty by now, that another replaces.
+  @Test(.needsSwelling) func aSealOfADirectoryThatOthersHaveNotSyncedLosesWhatTheyPutThere() throws {
+    let recordings = try CutSuccession.recordings.get().filter { $0.name.hasPrefix("send to a full mailbox") }
+    var total = PowerCut.Findings()
+    for recording in recordings {
+      var trace = recording.trace
+      let begin = trace.begin
+      let steps = trace.steps
+      trace.steps = steps.indices.filter { index in
+        !(index >= begin && steps[index].isSync && steps[index].text.hasSuffix("/mailboxes/stock/new"))
+      }.map { steps[$0] }
+      total += replay(recording.with(trace))
+    }
+    #expect(total.count(.half) > 0, "\(recordings.count) kills: \(total)")
+  }
 
   /// A settlement syncs where a letter went, and where it came from. As long as a rename is never half done (no
   /// manual promises that), the one or the other can be done without, but not both.

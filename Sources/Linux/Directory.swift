@@ -194,7 +194,10 @@ package struct Directory: ~Copyable {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
     defer { buffer.deallocate() }
     while true {
-      let filled = try check { clinux_getdents64(fd, buffer.baseAddress, UInt(buffer.count)) }
+      let filled: Int
+      do throws(Errno) {
+        filled = try check { clinux_getdents64(fd, buffer.baseAddress, UInt(buffer.count)) }
+      } catch .noEntry { return }  // removed since it was opened, so empty
       if filled == 0 { return }
       var offset = 0
       while offset < filled {  // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, name

@@ -203,7 +203,10 @@ extension Office {
     // Whoever put its names into it may have died before they were durable, and nobody looks for them in bags.
     try full.sync()
     let isEmpty = try full.isEmpty()
-    if ifEmpty, !isEmpty { return false }
+    if ifEmpty {
+      // In strict order a claimer holds cur/ by its lock, and finds nothing in it.
+      guard isEmpty, try full.tryLock() else { return false }
+    }
     try house.sync()  // whoever made bags/ may have died before it was durable
     let bag = try nextBag(of: folder)
     let name = bag.name

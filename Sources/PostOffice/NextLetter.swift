@@ -251,6 +251,14 @@ extension Mailbox {
       block = .claimer
       return []
     }
+    // Replaced since it was opened: the lock keeps nobody out.
+    let isOurs = try attempt(what) { () throws(Errno) in
+      try office.root.status(layout[.cur]).inode == cur.file.status().inode
+    }
+    guard isOurs else {
+      block = .claimer
+      return []
+    }
     for _ in 0..<Mailbox.missLimit {
       var isInHands = false
       var firstLater: LetterID?

@@ -28,6 +28,8 @@ private final class Rush {
     /// It is killed within so many milliseconds from its start.
     let lifetime: Int
     let kill: () -> Void
+    /// Whether it may be started now.
+    var isDue: () -> Bool = { true }
     var running: Running?
     var killAt: Int64?
 
@@ -45,7 +47,8 @@ private final class Rush {
   static let rooms = ["mailboxes/stock", "mailboxes/invoice", "topics/orders"]
   /// A topic's `new` is not among them: a sender that meets the moment in which it is replaced is refused.
   private static let places = [
-    "mailboxes/stock/new", "mailboxes/stock/later", "mailboxes/stock/done", "mailboxes/invoice/new",
+    "mailboxes/invoice/new", "mailboxes/stock/new", "mailboxes/stock/later", "mailboxes/stock/done",
+    "mailboxes/invoice/new",
     "mailboxes/invoice/done", "topics/orders/cur",
   ]
 
@@ -73,7 +76,11 @@ private final class Rush {
         self.kills.holders += 1
       }
     }
-    hire(mortality: 3, lifetime: 1500, ["watch"]) { _ in
+    // So that letters wait while their directory is sealed.
+    for reader in workers.suffix(2) {
+      reader.isDue = { self.box.names(in: "spool/mailboxes/invoice/new").count > 40 || self.dice.oneIn(50) }
+    }
+    hire(mortality: 1, lifetime: 1500, ["watch"]) { _ in
     } kill: {
       self.kills.holders += 1
     }
@@ -84,7 +91,7 @@ private final class Rush {
     let deadline = Clock.monotonic + 300_000_000_000
     while next <= letters {
       guard Clock.monotonic < deadline else { throw Failure("only \(next) letters in five minutes") }
-      for place in Rush.places where dice.oneIn(6) { try? box.swell("spool/\(place)") }
+      if dice.oneIn(4) { try? box.swell("spool/\(dice.pick(Rush.places))") }
       for room in Rush.rooms { bagsSeen.formUnion(box.bags(of: "spool/\(room)")) }
       try tend()
       _ = try waitReadable([], atMost: 2_000_000)
@@ -156,7 +163,7 @@ private final class Rush {
           worker.running = nil
           worker.end(try running.wait())
         }
-      } else {
+      } else if worker.isDue() {
         worker.running = try worker.start()
         let life = Int64(dice.number(0...worker.lifetime * 1000)) * 1000
         worker.killAt = dice.oneIn(worker.mortality) ? now + life : nil

@@ -351,7 +351,44 @@ struct BagBox {
     #expect(try box.must("read", "stock", "--all").sorted() == "123456".sorted())
   }
 
-  /// The same with the directory of all bags: the last of them was removed.
+  /// Two readers find a bag empty, and the other removes it.
+  @Test(.needsPtrace, arguments: ["new.0000000001", "again.0000000001", "later.1000000000"])
+  func aBagRemovedWhileItIsReadIsAnEmptyOne(bag: String) throws {
+    try office.send(1...1)
+    try box.script("mkdir -p spool/mailboxes/stock/bags/\(bag)")
+    let reader = try Traced(box, [Sandbox.binary, "read", "stock"])
+    var count = 0
+    while let call = try reader.next() {
+      guard call.name == "getdents64", "\(try reader.path(of: call.int(0)))".hasSuffix(bag) else { continue }
+      try box.script("rmdir spool/mailboxes/stock/bags/\(bag)")
+      count += 1
+    }
+    let ended = try reader.wait()
+    #expect(ended.code == 0 && ended.text == "1" && ended.errors == "", "\(ended.errors)")
+    #expect(count == 1)
+  }
+
+  /// In strict order claimers hold `cur` by its lock; it is not replaced under them.
+  @Test(.needsPtrace) func twoClaimersInStrictOrderAreOneAlsoWhenCurIsReplaced() throws {
+    try box.script("echo 'Order: strict' > spool/mailboxes/stock/mailbox.conf")
+    try office.send(1...2)
+    try box.swell("spool/mailboxes/stock/cur")
+    for name in ["flock", "renameat2"] {
+      // One claimer has opened the directory, or holds its lock; then a sweep comes, and another claimer.
+      let slow = try Traced(box, [Sandbox.binary, "read", "stock", "--lease", "1h"])
+      while let call = try slow.next(), call.name != name {}
+      try box.must("sweep")
+      let quick = try box.post("read", "stock", "--lease", "1h")
+      let ended = try slow.wait()
+      #expect([quick, ended].count { $0.code == 0 } <= 1, "\(name)")
+      #expect(box.entries("cur").count == 1, "\(name)")
+      for id in [quick, ended].flatMap(\.lines) { try box.must("release", "stock", id) }
+      try box.swell("spool/mailboxes/stock/cur")
+    }
+    #expect(try box.must("read", "stock", "--all") == "12")
+  }
+
+  /// The directory of all bags goes while a letter is about to go there: the last of them was removed.
   @Test(.needsPtrace) func aRetryWhileTheLastBagIsRemovedIsMadeGood() throws {
     try office.send(1...1)
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()

@@ -153,7 +153,7 @@ struct BagBox {
         try failed.open(Path(name), .create(permissions: 0o444)).write("failed;")
         count += 1
       }
-    } while try office.size("mailboxes/stock/failed") <= 64 << 10 && count < 20_000
+    } while try office.size("mailboxes/stock/failed") <= 160 << 10 && count < 20_000
     try box.must("retry", "stock", "ALL")
     #expect(box.entries("failed").isEmpty)
     #expect(box.entries("new").count == count + 6)

@@ -76,7 +76,8 @@ enum Fault: Sendable, CustomStringConvertible {
   static func possible(for call: Call) -> [Fault] {
     var codes = errors[call.name] ?? []
     if call.name == "openat", call.int(2) & O_CREAT != 0 { codes += [ENOSPC, EDQUOT] }
-    if call.name == "renameat2", call.int(4) == 2 { codes.append(EINVAL) }  // RENAME_EXCHANGE, where it cannot
+    // RENAME_EXCHANGE, on a file system that cannot.
+    if call.name == "renameat2", call.int(4) == 2 { codes.append(EINVAL) }
     return codes.flatMap { code -> [Fault] in
       // A call that is interrupted for ever is a program that hangs, and rightly so.
       code == EINTR ? [.once(Errno(code))] : [.once(Errno(code)), .always(Errno(code))]

@@ -100,15 +100,7 @@ struct WatchBox {
 
   /// The counts of new, cur, later, done, failed, their bags included.
   func counts(_ mailbox: String = "stock") -> [Int] {
-    ["new", "cur", "later", "done", "failed"].map { letters($0, of: mailbox).count }
-  }
-
-  /// The names in a place of a mailbox, its bags included.
-  func letters(_ place: String, of mailbox: String = "stock") -> [String] {
-    let bags = names("bags", of: mailbox).filter {
-      $0.hasPrefix("\(place).") || place == "new" && $0.hasPrefix("again.")
-    }
-    return names(place, of: mailbox) + bags.flatMap { names("bags/\($0)", of: mailbox) }
+    ["new", "cur", "later", "done", "failed"].map { names($0, of: mailbox).count }
   }
 
   /// The lines that handlers have written into a file of the sandbox.

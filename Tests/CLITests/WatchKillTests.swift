@@ -17,7 +17,7 @@ import Testing
   @Test func sixKilledWatchersCostAtMostOneRepetitionEach() throws {
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled; sleep 0.005")
     try office.sendMany(200)
-    let sent = Set(office.letters("new"))
+    let sent = Set(office.names("new"))
     for kill in 1...6 {
       let watcher = try office.start()
       #expect(eventually { office.lines(of: "handled").count >= kill * 25 })

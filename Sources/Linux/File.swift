@@ -110,16 +110,13 @@ package struct File: ~Copyable {
   /// - Parameter limit: the most bytes to hold; a longer file is cut there.
   package borrowing func readAll(limit: Int) throws(Errno) -> [UInt8] {
     var content = [UInt8]()
-    var chunk = [UInt8](repeating: 0, count: min(limit, 64 << 10))
+    // Not filled with zeros first: memory that no read reaches is never touched.
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: min(limit, 64 << 10), alignment: 16)
+    defer { chunk.deallocate() }
     while content.count < limit {
-      var count = 0
-      var failure: Errno?
-      chunk.withUnsafeMutableBytes { buffer in
-        do throws(Errno) { count = try read(into: buffer) } catch { failure = error }
-      }
-      if let failure { throw failure }
+      let count = try read(into: chunk)
       if count == 0 { break }
-      content += chunk[..<min(count, limit - content.count)]
+      content += UnsafeRawBufferPointer(rebasing: chunk[..<min(count, limit - content.count)])
     }
     return content
   }

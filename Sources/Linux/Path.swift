@@ -100,6 +100,8 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
 /// Bytes as text that a terminal shows and obeys in nothing: controls and stray bytes become `\xNN`.
 package func visible(_ bytes: [UInt8]) -> String {
+  // Nearly always.
+  if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) { return String(decoding: bytes, as: UTF8.self) }
   var text = ""
   if let whole = String(validating: bytes, as: UTF8.self) {
     for scalar in whole.unicodeScalars {

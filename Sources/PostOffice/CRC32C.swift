@@ -31,10 +31,13 @@ struct CRC32C {
   /// Table k tells what a byte becomes k bytes further on.
   private static let tables: [UInt32] = {
     var tables = [UInt32](repeating: 0, count: 8 << 8)
-    for byte in 0..<256 {
-      var crc = UInt32(byte)
-      for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0x82f6_3b78 : 0) }
-      tables[byte] = crc
+    // A byte becomes what its bits become, xored: only those are reckoned out.
+    var crc: UInt32 = 1
+    var bit = 128
+    while bit > 0 {
+      crc = crc >> 1 ^ (crc & 1 == 1 ? 0x82f6_3b78 : 0)
+      for lower in stride(from: 0, to: 256, by: 2 * bit) { tables[bit + lower] = crc ^ tables[lower] }
+      bit >>= 1
     }
     for index in 256..<(8 << 8) {
       let previous = tables[index - 256]

@@ -72,7 +72,7 @@ package final class SendingGroup {
 
   /// Makes a letter's file; if too many are open, after the others were accepted. No input has been read by then.
   private func makeLetter() throws(PostError) -> Parcel {
-    let what = "cannot write into \(office.path)/\(layout.tmp)"
+    var what: String { "cannot write into \(office.path)/\(layout.tmp)" }
     do throws(Errno) { return try writer.makeLetter() } catch {
       let isShort = error == .processFiles || error == .systemFiles
       guard isShort, !letters.isEmpty else { throw office.trouble(error, what, in: layout.root) }
@@ -119,10 +119,8 @@ package final class SendingGroup {
     if letters.count > 1 { for letter in letters { letter.file.startWriting() } }
     for (index, letter) in letters.enumerated() {
       do throws(PostError) {
-        let place = "\(office.path)/\(layout.tmp)"
-        try office.attemptWrite("cannot make the letter durable in \(place)", in: layout.root) {
-          () throws(Errno) in try letter.file.sync()
-        }
+        var what: String { "cannot make the letter durable in \(office.path)/\(layout.tmp)" }
+        try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try letter.file.sync() }
       } catch {
         return (index, error)
       }
@@ -148,7 +146,7 @@ package final class SendingGroup {
   private func publish(
     _ letters: ArraySlice<Parcel>, in new: Tray, _ durability: Durability, _ trouble: PostError?
   ) throws(PostError) -> (count: Int, trouble: PostError?) {
-    let what = "cannot accept the letter into \(office.path)/\(layout.new)"
+    var what: String { "cannot accept the letter into \(office.path)/\(layout.new)" }
     var count = 0
     var trouble = trouble
     do throws(PostError) {

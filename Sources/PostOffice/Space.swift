@@ -105,12 +105,13 @@ extension Office {
   /// spare no sync.
   func topicSettings(_ topic: Name) -> Settings {
     let now = Clock.monotonic
-    if let known = topicSettings[topic], now - known.readAt < Office.settingsAge { return known.value }
+    topicSettings.removeAll { now - $0.readAt >= Office.settingsAge }
+    if let known = topicSettings.first(where: { $0.topic == topic }) { return known.value }
     var value = Settings()
     do throws(PostError) { value = try settings(ofTopic: topic) } catch {
       warn("\(error.message); until that is put right, letters are accepted as long as there is space")
     }
-    topicSettings[topic] = (value, now)
+    topicSettings.append((topic, value, now))
     return value
   }
 

@@ -31,6 +31,9 @@ final class LetterWriter {
 
   deinit { buffer.deallocate() }
 
+  /// What failed, if a write does.
+  private var trouble: String { "cannot write the letter into \(office.path)/\(tmp)" }
+
   /// Makes a letter's file and takes the sorter's lock on it.
   func makeLetter() throws(Errno) -> Parcel {
     while true {
@@ -54,7 +57,6 @@ final class LetterWriter {
   /// Writes header and body.
   /// - Returns: the length of the body, bytes.
   func write(_ letter: Parcel, from source: BodySource) throws(PostError) -> Int64 {
-    let place = "cannot write the letter into \(office.path)/\(tmp)"
     var length: Int64 = 0
     var crc = CRC32C()
     var filled = 0
@@ -74,20 +76,20 @@ final class LetterWriter {
     take(filled)
     setHeader(letter.id, length: isWhole ? length : nil, crc)
     text.append(contentsOf: UnsafeRawBufferPointer(rebasing: buffer[..<filled]))
-    try office.attemptWrite(place, in: tmp) { () throws(Errno) in try letter.file.write(text) }
+    try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in try letter.file.write(text) }
     if isWhole { return length }
 
     while true {
       let count = try source(buffer)
       if count == 0 { break }
       take(count)
-      try office.attemptWrite(place, in: tmp) { () throws(Errno) in
+      try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in
         try letter.file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       }
     }
     // Now length and digest are known; the header was written with room for them.
     setHeader(letter.id, length: length, padded: true, crc)
-    try office.attemptWrite(place, in: tmp) { () throws(Errno) in
+    try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in
       try letter.file.seek(to: 0)
       try letter.file.write(text)
     }

@@ -1,11 +1,12 @@
 // One option and one operand, each declared once. Parsing, help, man page and completions all read
-// these values; none of them keeps a list of its own.
+// these values; none of them keeps a list of its own. They are classes, though nothing ever changes in them: an array
+// of a struct of ours needs metadata that the runtime makes at first use, and that takes longer than to parse.
 
 /// An argument as the kernel passed it: Linux paths and texts need not be UTF-8.
 package typealias Bytes = [UInt8]
 
 /// One option, declared once.
-package struct Flag: Sendable {
+package final class Flag: Sendable {
   /// Whether an option takes a value; the text names it in help (`N`, `DIR`).
   package enum Value: Sendable, Equatable {
     /// `--all`
@@ -17,15 +18,15 @@ package struct Flag: Sendable {
   }
 
   /// The name without its dashes: `retry`.
-  package var long: String
+  package let long: String
   /// One ASCII letter or digit: `n`.
-  package var short: Character?
+  package let short: Character?
   /// What value it takes.
-  package var value: Value
+  package let value: Value
   /// One line or several; may say the default. Lines too long for the help column are wrapped.
-  package var help: String
+  package let help: String
   /// May be given more than once. Otherwise a second one is a usage error.
-  package var repeats: Bool
+  package let repeats: Bool
 
   /// Declares an option.
   package init(
@@ -59,18 +60,18 @@ package struct Flag: Sendable {
 }
 
 /// One operand of a command's synopsis.
-package struct Operand: Sendable {
+package final class Operand: Sendable {
   /// How many words it stands for.
   package enum Arity: Sendable {
     case one, optional, zeroOrMore, oneOrMore
   }
 
   /// As help shows it: `TOPIC`.
-  package var name: String
+  package let name: String
   /// How many words it stands for.
-  package var arity: Arity
+  package let arity: Arity
   /// A line for the operands section of the help; empty when the name says enough.
-  package var help: String
+  package let help: String
 
   /// Declares an operand.
   package init(_ name: String, _ arity: Arity = .one, help: String = "") {

@@ -2,11 +2,11 @@
 // spell itself and to find things by name; what it means to run a command is the caller's business.
 
 /// A command line to copy, and what it does.
-package struct Example: Sendable {
+package final class Example: Sendable {
   /// The whole command line, program name included.
-  package var line: String
+  package let line: String
   /// What it does; may be empty.
-  package var what: String
+  package let what: String
 
   /// Declares an example.
   package init(_ line: String, _ what: String = "") {
@@ -16,21 +16,21 @@ package struct Example: Sendable {
 }
 
 /// One command, declared once.
-package struct Command: Sendable {
+package final class Command: Sendable {
   /// As typed: `read`.
-  package var name: String
+  package let name: String
   /// Its operands, in order.
-  package var operands: [Operand]
+  package let operands: [Operand]
   /// What may follow `--`, such as `COMMAND [ARG...]`; nil when `--` merely ends the options.
-  package var trailing: String?
+  package let trailing: String?
   /// One line, lower-case start, no full stop.
-  package var summary: String
+  package let summary: String
   /// Longer help, in paragraphs with an empty line between; may be empty.
-  package var discussion: String
+  package let discussion: String
   /// Its own flags; the grammar's global ones are accepted as well.
-  package var flags: [Flag]
+  package let flags: [Flag]
   /// Command lines worth copying.
-  package var examples: [Example]
+  package let examples: [Example]
 
   /// Declares a command.
   package init(
@@ -87,7 +87,8 @@ package struct Grammar: Sendable {
 
   /// The command of exactly that name (`help` included), or nil.
   package func command(named name: Bytes) -> Command? {
-    (commands + [.help]).first { $0.name.utf8.elementsEqual(name) }
+    commands.first { $0.name.utf8.elementsEqual(name) }
+      ?? (Command.help.name.utf8.elementsEqual(name) ? .help : nil)
   }
 
   /// One line without "Usage:": `post read [OPTION...] MAILBOX [-- COMMAND [ARG...]]`.

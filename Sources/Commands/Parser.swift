@@ -5,12 +5,12 @@
 extension Grammar {
   /// Understands a command line, the program's own name left out.
   package func parse(_ arguments: [Bytes]) throws(UsageError) -> Parsed {
-    var parser = Parser(grammar: self, arguments: arguments)
+    let parser = Parser(grammar: self, arguments: arguments)
     return try parser.parse()
   }
 }
 
-struct Parser {
+final class Parser {
   let grammar: Grammar
   let arguments: [Bytes]
   /// The arguments before this one are understood.
@@ -33,7 +33,7 @@ struct Parser {
     flags = grammar.flags(of: nil)
   }
 
-  mutating func parse() throws(UsageError) -> Parsed {
+  func parse() throws(UsageError) -> Parsed {
     var optionsEnded = false
     while let argument = next() {
       if optionsEnded || argument.first != Self.dash || argument.count == 1 {
@@ -56,13 +56,13 @@ struct Parser {
     return try finish()
   }
 
-  private mutating func next() -> Bytes? {
+  private func next() -> Bytes? {
     guard position < arguments.count else { return nil }
     position += 1
     return arguments[position - 1]
   }
 
-  private mutating func name(_ word: Bytes) throws(UsageError) {
+  private func name(_ word: Bytes) throws(UsageError) {
     let named = try find(word)
     command = named
     flags = grammar.flags(of: named)
@@ -75,11 +75,11 @@ struct Parser {
   }
 
   /// One argument that begins with a dash. An answer when it asks for help or the version.
-  private mutating func option(_ argument: Bytes) throws(UsageError) -> Parsed? {
+  private func option(_ argument: Bytes) throws(UsageError) -> Parsed? {
     argument[1] == Self.dash ? try long(argument) : try bundle(argument)
   }
 
-  private mutating func long(_ argument: Bytes) throws(UsageError) -> Parsed? {
+  private func long(_ argument: Bytes) throws(UsageError) -> Parsed? {
     let name = argument.dropFirst(2).prefix { $0 != Self.equals }
     guard let flag = flags.first(where: { $0.isNamed(name) }) else {
       throw unknownLong(name, argument)
@@ -99,7 +99,7 @@ struct Parser {
   }
 
   /// `-qvn5`: flags without a value, then perhaps one that takes the rest, or else the next argument.
-  private mutating func bundle(_ argument: Bytes) throws(UsageError) -> Parsed? {
+  private func bundle(_ argument: Bytes) throws(UsageError) -> Parsed? {
     for index in 1..<argument.count {
       guard let flag = flags.first(where: { $0.short?.asciiValue == argument[index] }) else {
         throw unknownShort(argument, at: index)
@@ -117,17 +117,17 @@ struct Parser {
   }
 
   /// The next argument, whatever it begins with, by the same conventions.
-  private mutating func nextValue(of option: String, _ label: String) throws(UsageError) -> Bytes {
+  private func nextValue(of option: String, _ label: String) throws(UsageError) -> Bytes {
     if let value = next() { return value }
     throw failure("option \(option) needs a value; write \(option) \(label)")
   }
 
-  private mutating func noticeSeparateValue(of flag: Flag) {
+  private func noticeSeparateValue(of flag: Flag) {
     guard position < arguments.count, arguments[position].first != Self.dash else { return }
     perhapsMeant = "--\(flag.long)=\(Visible.text(arguments[position]))"
   }
 
-  private mutating func record(_ flag: Flag, _ value: Bytes?) throws(UsageError) -> Parsed? {
+  private func record(_ flag: Flag, _ value: Bytes?) throws(UsageError) -> Parsed? {
     if flag.long == Flag.help.long { return .help(command) }
     if flag.long == Flag.version.long { return .version }
     if !flag.repeats, given.contains(where: { $0.long == flag.long }) {
@@ -138,14 +138,14 @@ struct Parser {
   }
 
   /// Everything behind `--`, dashes or not.
-  private mutating func takeTrailing(_ label: String) throws(UsageError) {
+  private func takeTrailing(_ label: String) throws(UsageError) {
     let words = Array(arguments[position...])
     if words.isEmpty { throw missing(String(label.prefix { $0 != " " }), " behind --") }
     trailing = words
     position = arguments.count
   }
 
-  private mutating func finish() throws(UsageError) -> Parsed {
+  private func finish() throws(UsageError) -> Parsed {
     guard let command else {
       throw failure("a COMMAND is missing; see \(grammar.program) --help")
     }

@@ -11,18 +11,20 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   // costs every start of the program more than all its system calls.
 
   /// - Parameter bytes: the path; what stands behind a NUL is cut off, as the kernel would.
-  package init(_ bytes: ArraySlice<UInt8>) {
-    terminated = []
-    terminated.reserveCapacity(bytes.count + 1)
-    for byte in bytes {
-      if byte == 0 { break }
-      terminated.append(byte)
-    }
-    terminated.append(0)
-  }
+  package init(_ bytes: ArraySlice<UInt8>) { self = bytes.withUnsafeBytes { Path(upToNUL: $0) } }
 
   package init(_ bytes: [UInt8]) { self.init(bytes[...]) }
-  package init(_ text: String) { self.init(Array(text.utf8)[...]) }
+
+  package init(_ text: String) {
+    var text = text
+    self = text.withUTF8 { Path(upToNUL: UnsafeRawBufferPointer($0)) }
+  }
+
+  private init(upToNUL bytes: UnsafeRawBufferPointer) {
+    let end = bytes.firstIndex(of: 0) ?? bytes.endIndex
+    self.init(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+  }
+
   package init(stringLiteral text: String) { self.init(text) }
 
   /// A name that the kernel lends us.
@@ -51,7 +53,8 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
   package static func / (folder: Path, name: Path) -> Path {
     var path = folder
-    path.terminated[path.terminated.count - 1] = UInt8(ascii: "/")
+    path.terminated.reserveCapacity(folder.terminated.count + name.terminated.count)
+    path.terminated[folder.terminated.count - 1] = UInt8(ascii: "/")
     path.terminated += name.terminated
     return path
   }

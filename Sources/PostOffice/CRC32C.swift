@@ -8,6 +8,10 @@ struct CRC32C {
   var value: UInt32 { ~state }
 
   mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    if bytes.count < CRC32C.short {
+      for byte in bytes { step(byte) }
+      return
+    }
     CRC32C.tables.withUnsafeBufferPointer { table in
       var crc = state
       var index = 0
@@ -20,25 +24,37 @@ struct CRC32C {
         }
         index += 8
       }
+      state = crc
       while index < bytes.count {
-        crc = table[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[index])] ^ crc >> 8
+        step(bytes[index])
         index += 1
       }
-      state = crc
     }
   }
 
-  /// Table k tells what a byte becomes k bytes further on.
-  private static let tables: [UInt32] = {
-    var tables = [UInt32](repeating: 0, count: 8 << 8)
-    // A byte becomes what its bits become, xored: only those are reckoned out.
+  private mutating func step(_ byte: UInt8) {
+    state = CRC32C.table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ state >> 8
+  }
+
+  /// With fewer bytes than this, eight at a step do not pay for the making of their tables.
+  private static let short = 512
+
+  /// What a byte becomes: what its bits become, xored.
+  private static let table: [UInt32] = {
+    var table = [UInt32](repeating: 0, count: 256)
     var crc: UInt32 = 1
     var bit = 128
     while bit > 0 {
       crc = crc >> 1 ^ (crc & 1 == 1 ? 0x82f6_3b78 : 0)
-      for lower in stride(from: 0, to: 256, by: 2 * bit) { tables[bit + lower] = crc ^ tables[lower] }
+      for higher in stride(from: 0, to: 256, by: 2 * bit) { table[higher + bit] = table[higher] ^ crc }
       bit >>= 1
     }
+    return table
+  }()
+
+  /// Table k tells what a byte becomes k bytes further on.
+  private static let tables: [UInt32] = {
+    var tables = table + [UInt32](repeating: 0, count: 7 << 8)
     for index in 256..<(8 << 8) {
       let previous = tables[index - 256]
       tables[index] = tables[Int(previous & 0xff)] ^ previous >> 8

@@ -113,7 +113,7 @@ struct Delivery {
     }
     for (mailbox, rest) in refused { try hold(rest, from: new, for: mailbox) }
     if durability == .full {
-      let names = Delivery.counted(letters[...], verb: ("durable in its", "durable in their"))
+      var names: String { Delivery.counted(letters[...], verb: ("durable in its", "durable in their")) }
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
         // All at once: what was linked is on the letter's file system, and copies were synced by themselves.
         if !opens, !unsynced.isEmpty { try letters[0].file.syncFileSystem() }

@@ -13,9 +13,9 @@ public final class Office {
   var ids = LetterIDs()
   /// Directories for held letters that are durable, as this process has seen to.
   var sureHeld: Set<Path> = []
-  /// The settings of the topics that were sent to last, and when they were read (monotonic nanoseconds). A list: a
-  /// dictionary of our own type makes the runtime look through all conformances, which costs each start 0.1 ms.
-  var topicSettings: [(topic: Name, value: Settings, readAt: Int64)] = []
+  /// The settings of the topics that were sent to last. A list: a dictionary of our own type makes the runtime look
+  /// through all conformances, which costs each start 0.1 ms.
+  var topicSettings: [ReadSettings] = []
   /// `user@host`, for the From of letters.
   package private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 

@@ -77,6 +77,19 @@ extension Space {
   }
 }
 
+/// The settings of a topic, as they were read at a time (monotonic nanoseconds).
+final class ReadSettings {
+  let topic: Name
+  let value: Settings
+  let readAt: Int64
+
+  init(_ topic: Name, _ value: Settings, readAt: Int64) {
+    self.topic = topic
+    self.value = value
+    self.readAt = readAt
+  }
+}
+
 extension Office {
   /// How long settings that bear on every letter are taken as read. Nanoseconds.
   private static let settingsAge: Int64 = 1_000_000_000
@@ -111,7 +124,7 @@ extension Office {
     do throws(PostError) { value = try settings(ofTopic: topic) } catch {
       warn("\(error.message); until that is put right, letters are accepted as long as there is space")
     }
-    topicSettings.append((topic, value, now))
+    topicSettings.append(ReadSettings(topic, value, readAt: now))
     return value
   }
 

@@ -12,7 +12,7 @@ package enum Parsed: Sendable {
 }
 
 /// One well-formed command line: the number of operands fits the synopsis, and every flag is declared.
-package struct Invocation: Sendable {
+package final class Invocation: Sendable {
   struct Given: Sendable {
     var long: String
     var value: Bytes?
@@ -26,6 +26,14 @@ package struct Invocation: Sendable {
   package let trailing: [Bytes]?
   let given: [Given]
   let declared: [String]
+
+  init(command: Command, operands: [Bytes], trailing: [Bytes]?, given: [Given], declared: [String]) {
+    self.command = command
+    self.operands = operands
+    self.trailing = trailing
+    self.given = given
+    self.declared = declared
+  }
 
   /// Whether the flag was given.
   package func has(_ long: String) -> Bool {

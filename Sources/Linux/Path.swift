@@ -29,11 +29,10 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
   /// A name that the kernel lends us.
   package init(_ name: UnsafeRawBufferPointer) {
-    terminated = [UInt8](unsafeUninitializedCapacity: name.count + 1) { buffer, count in
-      UnsafeMutableRawBufferPointer(buffer).copyMemory(from: name)
-      buffer[name.count] = 0
-      count = name.count + 1
-    }
+    terminated = []
+    terminated.reserveCapacity(name.count + 1)
+    terminated += name
+    terminated.append(0)
   }
 
   /// A C string that somebody else owns.

@@ -34,9 +34,7 @@ package final class SendingGroup {
 
   /// - Parameter durability: nil: as the settings of the topic say.
   /// - Throws: bad data, if the envelope has a header that cannot stand in a letter.
-  package init(
-    _ topic: Topic, _ envelope: borrowing Envelope, durability: Durability? = nil
-  ) throws(PostError) {
+  package init(_ topic: Topic, _ envelope: Envelope, durability: Durability? = nil) throws(PostError) {
     self.topic = topic
     writer = LetterWriter(topic, try envelope.fields())
     given = durability

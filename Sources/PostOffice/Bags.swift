@@ -272,20 +272,25 @@ extension Office {
     try? bags.forEachEntry { name, _ in if Bags.isBag(name) { names.append(Path(name)) } }
     for name in names {
       guard let bag = try? bags.directory(name), (try? bag.isEmpty()) == true else { continue }
-      removeBag(home / name, bag)
+      removeBags([home / name])
     }
     if names.isEmpty { try? root.removeDirectory(home) }
   }
 
-  /// Removes a bag in which there was nothing. If a letter has come into it meanwhile, it stays.
-  func removeBag(_ path: Path, _ bag: borrowing Directory) {
-    let home = path.parent
+  /// Removes bags of one topic or mailbox in which there was nothing. If a letter has come into one meanwhile, it stays.
+  func removeBags(_ paths: [Path]) {
+    guard let home = paths.first?.parent else { return }
     do throws(Errno) {
-      try bag.sync()
+      for path in paths {
+        do throws(Errno) { try root.directory(path).sync() } catch .noEntry {}
+      }
       try root.directory(home).sync()
       try root.directory(home.parent).sync()
-      try root.removeDirectory(path)
-      try root.removeDirectory(home)  // it was the last
+      for path in paths {
+        do throws(Errno) { try root.removeDirectory(path) } catch .noEntry {} catch .notEmpty {} catch .exists
+        {}
+      }
+      try root.removeDirectory(home)  // if they were the last
     } catch {}
   }
 }

@@ -102,7 +102,7 @@ extension Mailbox {
     var inner = LaterPass(now: pass.now)
     let rest = try putBackDue(in: path, directory, &inner)
     pass.count += inner.count
-    guard let first = rest.map(\.time).min() else { return office.removeBag(path, directory) }
+    guard let first = rest.map(\.time).min() else { return office.removeBags([path]) }
     pass.comeBack(first)
     if rest.count > Mailbox.fewLetters { return try spread(rest, path) }
     let renamed = path.parent / Bag("later", first / 1000).name
@@ -150,6 +150,6 @@ extension Mailbox {
         } catch .exists {}
       }
     }
-    if try model.isEmpty() { office.removeBag(source, model) }
+    if try model.isEmpty() { office.removeBags([source]) }
   }
 }

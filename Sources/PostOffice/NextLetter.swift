@@ -194,7 +194,7 @@ extension Mailbox {
     }
     func look(_ bag: Path) throws(Errno) {
       guard let open = try office.openIfThere(bag) else { return }
-      if try look(bag, open.directory) { office.removeBag(bag, open.directory) }
+      if try look(bag, open.directory) { office.removeBags([bag]) }
     }
     do throws(Errno) {
       let home = Layout.bags(of: new)

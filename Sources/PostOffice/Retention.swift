@@ -73,6 +73,8 @@ extension Office {
   /// So many letters that stay say of a bag that those behind it are younger. Fewer may be there for another reason,
   /// such as a clock that was wrong.
   private static let proof = 32
+  /// So many bags go together, for the syncs that they share.
+  private static let bagsAtOnce = 16
   /// Progress is told after so many removals.
   private static let progressStep = 256
 
@@ -85,6 +87,8 @@ extension Office {
     _ hasHadItsDay: (_ folder: Path, _ name: Path, EntryName) -> Bool
   ) throws(PostError) {
     var (visited, removed) = (0, 0)
+    var emptied = [Path]()
+    defer { removeBags(emptied) }
     try attempt("cannot remove old letters from \(folder)") { () throws(Errno) in
       try forEachFolder(of: folder) { path, directory throws(Errno) in
         var old = [(name: Path, id: LetterID)]()
@@ -103,7 +107,11 @@ extension Office {
           removed += 1
           if removed % Office.progressStep == 0 { progress(folder.description, removed) }
         }
-        if rest == 0, path != folder { removeBag(path, directory) }
+        if rest == 0, path != folder { emptied.append(path) }
+        if emptied.count == Office.bagsAtOnce {
+          removeBags(emptied)
+          emptied = []
+        }
         visited += 1
         return visited < limit && !(old.isEmpty && rest >= Office.proof)
       }

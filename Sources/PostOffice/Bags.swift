@@ -165,11 +165,11 @@ extension Office {
     }
   }
 
-  /// Where a letter lies that was in the directory itself when it was seen.
-  func folder(of letter: Topic.Orphan, in place: Path) throws(Errno) -> Path? {
+  /// The bag in which a letter lies that was in the directory itself when it was seen.
+  func bag(with name: Path, of place: Path) throws(Errno) -> Path? {
     for bag in try bags(of: place).reversed() {
       let path = Layout.bags(of: place) / bag.name
-      if try root.exists(path / letter.name) { return path }
+      if try root.exists(path / name) { return path }
     }
     return nil
   }
@@ -186,8 +186,8 @@ extension Office {
   ///   - folder: its path, such as `mailboxes/stock/new`.
   ///   - size: its size, as stat(2) tells it.
   func sealIfFull(_ folder: Path, size: Int64) {
-    guard size > Bags.limit, (try? seal(folder)) == true else { return }
-    pruneAfterSealing(folder)
+    guard size > Bags.limit, !unsealable.contains(folder) else { return }
+    do throws(Errno) { if try seal(folder) { pruneAfterSealing(folder) } } catch { unsealable.insert(folder) }
   }
 
   /// - Parameter ifEmpty: replaces a directory that has grown and is empty by now, and else does nothing.
@@ -198,21 +198,23 @@ extension Office {
     if try !root.exists(home) { try makeBag(home, like: house) }
     let bags = try root.directory(home)
     guard try bags.tryLock() else { return false }
+    // A symlink would lead elsewhere from there.
+    guard try house.status(place).kind == .directory else { return false }
     let full = try house.directory(place)
     guard try full.file.status().size > Bags.limit else { return false }
-    // Whoever put its names into it may have died before they were durable, and nobody looks for them in bags.
-    try full.sync()
     let isEmpty = try full.isEmpty()
     if ifEmpty {
       // In strict order a claimer holds cur/ by its lock, and finds nothing in it.
       guard isEmpty, try full.tryLock() else { return false }
     }
-    try house.sync()  // whoever made bags/ may have died before it was durable
     let bag = try nextBag(of: folder)
     let name = bag.name
     do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}
     do throws(Errno) {
       try bags.directory(name).copyAccess(of: full)
+      // Whoever put names into it may have died before they were durable, and nobody looks for them in bags.
+      try full.sync()
+      try house.sync()  // whoever made bags/ may have died before it was durable
       try bags.sync()  // letters may come into it at once
       if isEmpty {
         try house.replace(place, with: home.name / name)  // fails if a letter has come meanwhile
@@ -242,7 +244,7 @@ extension Office {
     _ house: borrowing Directory, _ place: Path, _ bags: borrowing Directory, _ bag: Bag
   ) throws(Errno) {
     do throws(Errno) { try house.exchange(place, with: bags, bag.name) } catch .invalid {
-      // A file system that cannot (NFS, an old ZFS). For a moment the place is missing; should we die in it,
+      // A file system that cannot. For a moment the place is missing; should we die in it,
       // whoever comes next makes it anew.
       try house.rename(place, to: bags, Bag(place, bag.number + 1, part: bag.part).name)
       try bags.rename(bag.name, to: house, place)
@@ -281,14 +283,21 @@ extension Office {
   func removeBags(_ paths: [Path]) {
     guard let home = paths.first?.parent else { return }
     do throws(Errno) {
+      var empty = [OpenFolder]()
       for path in paths {
-        do throws(Errno) { try root.directory(path).sync() } catch .noEntry {}
+        guard let bag = try openIfThere(path), try bag.directory.isEmpty() else { continue }
+        try bag.directory.sync()
+        empty.append(bag)
       }
+      if empty.isEmpty { return }
       try root.directory(home).sync()
       try root.directory(home.parent).sync()
-      for path in paths {
-        do throws(Errno) { try root.removeDirectory(path) } catch .noEntry {} catch .notEmpty {} catch .exists
-        {}
+      for bag in empty {
+        do throws(Errno) {
+          // Another may bear the name by now: a full one, in exchange for it.
+          guard try root.status(bag.path).inode == bag.directory.file.status().inode else { continue }
+          try root.removeDirectory(bag.path)
+        } catch .noEntry {} catch .notEmpty {} catch .exists {}
       }
       try root.removeDirectory(home)  // if they were the last
     } catch {}

@@ -50,10 +50,18 @@ extension Mailbox {
     seen = try attempt("cannot list \(layout[.new])") { () throws(Errno) in
       try office.foldersNow(of: layout[.new])
     }
-    var retries = try putBackDue(seen?.bags.later)
-    let hasReturns = retries.putBack > 0
-    while retries.next.map({ $0 <= Clock.wall / 1_000_000 }) == true { retries = try putBackDue() }
-    if try reclaim().putBack > 0 || hasReturns { seen = nil }
+    let retries = try putBackDue(seen?.bags.later)
+    hasMoreDue = retries.putBack > 0 && retries.next.map { $0 <= Clock.wall / 1_000_000 } == true
+    if try reclaim().putBack > 0 || retries.putBack > 0 { seen = nil }
+  }
+
+  /// Puts further letters back that are due, if there are more than were put back at once.
+  /// - Returns: whether there were.
+  package func refreshDue() throws(PostError) -> Bool {
+    guard hasMoreDue else { return false }
+    let retries = try putBackDue()
+    hasMoreDue = retries.putBack > 0 && retries.next.map { $0 <= Clock.wall / 1_000_000 } == true
+    return retries.putBack > 0
   }
 
   /// How long a claim holds.

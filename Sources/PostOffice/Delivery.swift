@@ -19,6 +19,8 @@ struct Delivery {
 
   /// Up to so many directories are made durable one by one; beyond it, syncfs does all at once.
   static let directorySyncs = 16
+  /// So many mailboxes are looked at, whether they are full, each time letters are sorted.
+  private static let sealsAtOnce = 8
 
   /// Sorts accepted letters: delivers them to all subscribers that do not have them, then moves them from
   /// new/ to cur/.
@@ -41,7 +43,10 @@ struct Delivery {
         try keep(letters[sorted], from: new)
         sorted += 1
       }
-      for tray in trays { tray.sealIfFull(after: letters) }
+      // Mailboxes of one topic fill in step: let not one sender seal them all.
+      let some =
+        trays.count > Delivery.sealsAtOnce ? Array(trays.shuffled().prefix(Delivery.sealsAtOnce)) : trays
+      for tray in some { tray.sealIfFull(after: letters) }
       if let size = try? office.root.status(layout.cur / ".").size, size > Bags.limit {
         office.sealIfFull(layout.cur, size: size)
       }
@@ -116,8 +121,9 @@ struct Delivery {
       var names: String { Delivery.counted(letters[...], verb: ("durable in its", "durable in their")) }
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
         // All at once: what was linked is on the letter's file system, and copies were synced by themselves.
-        if !opens, !unsynced.isEmpty { try letters[0].file.syncFileSystem() }
-        try sync(opens ? unsynced : [], letters, having: having)
+        if opens { return try sync(unsynced, letters, having: having) }
+        if !unsynced.isEmpty || !having.isEmpty { try letters[0].file.syncFileSystem() }
+        try sync([], letters, having: having.filter { isElsewhere($0, letters[0].file) })
       }
     }
     return trays
@@ -132,6 +138,12 @@ struct Delivery {
       } catch .systemFiles { opens = false }
     }
     return Tray(path, of: office)
+  }
+
+  /// Whether a mailbox lies on another file system than a letter, or one cannot see.
+  private func isElsewhere(_ mailbox: Name, _ letter: borrowing File) -> Bool {
+    let here = try? letter.status().device
+    return here == nil || (try? office.root.status(layout.subscriber(mailbox) / ".").device) != here
   }
 
   /// Makes the links in the mailboxes' new/ durable.
@@ -194,7 +206,7 @@ struct Delivery {
       } catch .noEntry {
         if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
         // Pruned; or sealed since it was seen.
-        guard let folder = try office.folder(of: letter, in: layout.cur) else { return nil }
+        guard let folder = try office.bag(with: letter.name, of: layout.cur) else { return nil }
         source = folder / letter.name
       }
     }

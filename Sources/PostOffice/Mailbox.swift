@@ -18,6 +18,8 @@ public final class Mailbox {
   var block: Block?
   /// What was seen of `new/` and its bags a moment ago, and nobody has used yet.
   var seen: (live: OpenFolder?, bags: BagsOfNew)?
+  /// More letters are due than were put back.
+  var hasMoreDue = false
   /// Names in `new/` that could not be opened; they are left alone, for others to be read.
   var unreadable: Set<Path> = []
   /// Whether lines of the log are kept back, to be written together with ``flushLog()``.
@@ -28,10 +30,16 @@ public final class Mailbox {
   var openLog: OpenLog?
   /// Where letters went that are not yet durable there.
   var unsynced: Set<Place> = []
+  /// Why a directory could not be made durable; it is not tried again.
+  var syncTrouble: PostError?
+  /// How many letters were moved.
+  private var moved = 0
   /// The directories into which they went.
   private(set) var goals: [Place: OpenFolder] = [:]
   /// Where those letters came from: a power cut may show them there still.
   var left: Set<Path> = []
+
+  deinit { office.openGoals -= goals.count }
 
   fileprivate init(_ name: Name, _ office: Office) throws(Errno) {
     self.name = name
@@ -57,11 +65,18 @@ public final class Mailbox {
           guard place != .cur, let goal = try goal(place) else {
             return try office.root.rename(folder / entry, to: office.root, layout[place] / name.path)
           }
-          return try office.root.rename(folder / entry, to: goal.directory, name.path)
+          try office.root.rename(folder / entry, to: goal.directory, name.path)
+          return seeWhetherFull(place)
         } catch .noEntry {
           // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
           guard try office.root.exists(folder / entry) else { throw .noEntry }
-          goals[place] = nil
+          drop(place)
+        } catch .denied {
+          // A bag that another user made, and died before it was as it should be.
+          guard place == .new, let goal = goals[.new], goal.path != layout[.new] else { throw .denied }
+          drop(.new)
+          goals[.new] = OpenFolder(layout[.new], try office.root.directory(layout[.new]))
+          office.openGoals += 1
         }
       }
       throw .noEntry
@@ -71,15 +86,38 @@ public final class Mailbox {
   /// How often a directory is opened anew that others remove time and again.
   private static let patience = 8
 
-  /// The directory into which letters of a place go; nil: it is used by its path, for no descriptor is left.
+  /// The directory into which letters of a place go; nil: it is used by its path, for too many are open.
   private func goal(_ place: Place) throws(Errno) -> OpenFolder? {
     if let goal = goals[place] { return goal }
+    if office.openGoals >= Mailbox.goalLimit { return nil }
     do throws(Errno) {
       let path = place == .new ? try folderForReturns() : layout[place]
       let goal = OpenFolder(path, try office.root.directory(path))
       goals[place] = goal
+      office.openGoals += 1
       return goal
     } catch let error where error == .processFiles || error == .systemFiles { return nil }
+  }
+
+  /// All mailboxes of an office together hold so many directories open.
+  private static let goalLimit = 32
+  /// After so many letters it is seen whether the directory is full.
+  private static let goalLoad = 256
+
+  /// Many letters that move at once must not fill one directory with all of them.
+  private func seeWhetherFull(_ place: Place) {
+    moved += 1
+    guard moved % Mailbox.goalLoad == 0, let goal = goals[place] else { return }
+    guard let size = try? goal.directory.file.status().size, size > Bags.limit else { return }
+    do throws(Errno) { try goal.directory.sync() } catch {
+      syncTrouble = PostError(error, "cannot make \(goal.path) durable")
+    }
+    drop(place)
+    if goal.path == layout[place] { office.sealIfFull(goal.path, size: size) }
+  }
+
+  private func drop(_ place: Place) {
+    if goals.removeValue(forKey: place) != nil { office.openGoals -= 1 }
   }
 
   /// Where a letter that comes back goes: if others wait in bags, not behind them all.
@@ -108,6 +146,7 @@ public final class Mailbox {
   /// The directories that letters went into, to be made durable; the next go to wherever it is right by then.
   func takeGoals() -> [Place: OpenFolder] {
     defer { goals = [:] }
+    office.openGoals -= goals.count
     return goals
   }
 

@@ -200,7 +200,7 @@ extension Mailbox {
       let home = Layout.bags(of: new)
       let (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
       for bag in bags.returns {
-        mayHaveAgain = !again.isEmpty
+        mayHaveAgain = !again.isEmpty || !fresh.isEmpty
         if mayHaveAgain { break }
         try look(home / bag.name)
       }
@@ -259,6 +259,7 @@ extension Mailbox {
       block = .claimer
       return []
     }
+    seen = nil  // before the lock
     for _ in 0..<Mailbox.missLimit {
       var isInHands = false
       var firstLater: LetterID?

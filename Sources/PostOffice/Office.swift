@@ -23,6 +23,10 @@ public final class Office {
   /// not take a letter, a file that is no letter. One line each.
   public var warn: (String) -> Void = { _ in }
 
+  /// Directories that this process could not seal, and does not try to again.
+  var unsealable: Set<Path> = []
+  /// How many directories mailboxes hold open, for letters that move.
+  var openGoals = 0
   /// Takes how far a long chore is: the place, and how many old letters were removed there.
   package var progress: (String, Int) -> Void = { _, _ in }
 

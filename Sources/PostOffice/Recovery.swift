@@ -16,6 +16,8 @@ enum Rest: Comparable {
 extension Topic {
   /// How many letters one pass takes up.
   static let passLimit = 1024
+  /// How many letters whose sender is dead are sorted at once; each is open meanwhile.
+  private static let finishGroup = 128
   /// How many held letters are delivered at once; each is open meanwhile.
   private static let heldGroup = 128
   /// How many passes are made before others get their turn.
@@ -62,9 +64,7 @@ extension Topic {
         try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
           try office.root.directory(layout.new).sync()
         }
-        for orphan in orphans where !finish(orphan, having: having[orphan.id] ?? [], blind) {
-          rest = .inTrouble
-        }
+        if !finish(orphans, having, blind) { rest = .inTrouble }
       }
       // Another finisher may have listed new/ before our orphans came.
       if !isDone { return max(rest, .inOthersHands) }
@@ -82,40 +82,59 @@ extension Topic {
     var folder: Path = ""
   }
 
-  /// - Returns: false if it is still to be sorted.
-  private func finish(_ orphan: Orphan, having: Set<Name>, _ blind: Set<Name>) -> Bool {
-    var (name, id) = (orphan.name, orphan.id)
-    do throws(Errno) {
-      // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
-      let file = try office.root.open(layout.new / name, .read)
-      guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
-        return true
+  /// Sorts orphans, those together that the same mailboxes have already.
+  /// - Returns: false if some are still to be sorted.
+  private func finish(_ orphans: [Orphan], _ having: [LetterID: Set<Name>], _ blind: Set<Name>) -> Bool {
+    var isDone = true
+    var rest = orphans[...]
+    while let first = rest.first {
+      let owners = having[first.id] ?? []
+      var group = [Parcel]()
+      while let orphan = rest.first, group.count < Topic.finishGroup, having[orphan.id] ?? [] == owners {
+        do throws(Errno) {
+          if let letter = try prepare(orphan) { group.append(letter) }
+          rest.removeFirst()
+        } catch let error where !group.isEmpty && (error == .processFiles || error == .systemFiles) {
+          break  // these first: then they are closed
+        } catch .noEntry { rest.removeFirst() } catch {
+          rest.removeFirst()
+          office.warn(PostError(error, "cannot sort \(layout.new / orphan.name)").message)
+          isDone = false
+        }
       }
-      // Or another finisher has, and a foreign program chose the name again: that is for the next pass.
-      let status = try file.status()
-      guard status.inode == orphan.status.inode else { return true }
-      if status.size == 0 {
-        setAside(name, from: layout.new, because: "is empty")
-        return true
-      }
-      // A foreign program's mode. If it is not ours to change, or the file is known elsewhere, post check tells.
-      if status.links == 1 { try? file.protect() }
-      // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
-      let durable: File
-      if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
-      if try mustBeRenamed(Orphan(name: name, id: id, status: durable.status())) {
-        id = office.ids.next(now: Clock.wall, foreign: true)
-        try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
-        name = id.path
-      }
-      let letter = Parcel(name, id, file: durable)
-      return Delivery(self).sort([letter], from: Tray(layout.new, of: office), having: having, blind: blind)
-    } catch .noEntry {
-      return true
-    } catch {
-      office.warn(PostError(error, "cannot sort \(layout.new / name)").message)
-      return false
+      let new = Tray(layout.new, of: office)
+      if !Delivery(self).sort(group, from: new, having: owners, blind: blind) { isDone = false }
     }
+    return isDone
+  }
+
+  /// Sees to it that a letter that nobody sorts is whole, durable, and named as it may be in cur/.
+  /// - Returns: nil if there is nothing to sort.
+  private func prepare(_ orphan: Orphan) throws(Errno) -> Parcel? {
+    var (name, id) = (orphan.name, orphan.id)
+    // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
+    let file = try office.root.open(layout.new / name, .read)
+    guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
+      return nil
+    }
+    // Or another finisher has, and a foreign program chose the name again: that is for the next pass.
+    let status = try file.status()
+    guard status.inode == orphan.status.inode else { return nil }
+    if status.size == 0 {
+      setAside(name, from: layout.new, because: "is empty")
+      return nil
+    }
+    // A foreign program's mode. If it is not ours to change, or the file is known elsewhere, post check tells.
+    if status.links == 1 { try? file.protect() }
+    // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
+    let durable: File
+    if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
+    if try mustBeRenamed(Orphan(name: name, id: id, status: durable.status())) {
+      id = office.ids.next(now: Clock.wall, foreign: true)
+      try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
+      name = id.path
+    }
+    return Parcel(name, id, file: durable)
   }
 
   /// Replaces a letter in new/ by a copy that is durable.
@@ -141,9 +160,13 @@ extension Topic {
   private func mustBeRenamed(_ letter: Orphan) throws(Errno) -> Bool {
     if letter.id.isOurs { return false }
     if letter.id.path.bytes.count > LetterID.limit { return true }
-    do throws(Errno) {
-      return try office.root.status(layout.cur / letter.id.path).inode != letter.status.inode
-    } catch .noEntry { return false }
+    let bags = try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name }
+    for folder in [layout.cur] + bags {
+      do throws(Errno) {
+        if try office.root.status(folder / letter.id.path).inode != letter.status.inode { return true }
+      } catch .noEntry {}
+    }
+    return false
   }
 
   /// Which subscribers have which of these letters already, in any state; and into which one cannot look now.

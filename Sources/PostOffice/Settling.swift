@@ -107,7 +107,7 @@ extension Mailbox {
     let places = Place.allCases.filter(unsynced.contains)
     let sources = left
     (unsynced, left) = ([], [])  // now: a sync that failed is not repeated
-    var trouble: PostError?
+    var trouble = syncTrouble.take()
     func sync(_ path: Path, _ sync: () throws(Errno) -> Void) {
       do throws(Errno) { try sync() } catch {
         trouble = trouble ?? PostError(error, "cannot make \(path) durable")
@@ -126,7 +126,9 @@ extension Mailbox {
     )
     for folder in first { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
     for folder in last { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
-    for path in sources.sorted() where !folders.contains(where: { $0.path == path }) {
+    // cur/ before bags: a letter in hands came from there.
+    for path in sources.sorted(by: { $0 == layout[.cur] || $1 != layout[.cur] && $0 < $1 })
+    where !folders.contains(where: { $0.path == path }) {
       sync(path) { () throws(Errno) in
         // A bag that is gone was made durable by whoever removed it.
         do throws(Errno) { try office.root.directory(path).sync() } catch .noEntry {}
@@ -144,7 +146,11 @@ extension Mailbox {
     let (here, there) = (
       try? office.root.status(layout.root / ".").device, try? office.root.status(".").device
     )
-    if here == there { (unsynced, left, _) = ([], [], takeGoals()) }
+    guard here == there else { return }
+    (unsynced, left) = ([], [])
+    for (place, goal) in takeGoals() where goal.path == layout[place] {
+      if let size = try? goal.directory.file.status().size { office.sealIfFull(goal.path, size: size) }
+    }
   }
 
   /// The same, for callers whose work is done: trouble is told.
@@ -213,9 +219,16 @@ extension Mailbox {
   func bringBack(_ entry: Entry, as event: String) throws(PostError) -> Bool {
     let id = EntryName(entry.name).id
     do throws(Errno) {
-      try settleIn(entry.name, from: entry.folder, to: .new, as: EntryName(id))
+      do throws(Errno) {
+        try settleIn(entry.name, from: entry.folder, to: .new, as: EntryName(id))
+        left.insert(entry.folder)
+      } catch .noEntry {
+        // Gone; or sealed since it was seen.
+        guard let bag = try office.bag(with: entry.name, of: layout[entry.place]) else { return false }
+        try settleIn(entry.name, from: bag, to: .new, as: EntryName(id))
+        left.insert(bag)
+      }
       unsynced.insert(.new)
-      left.insert(entry.folder)
     } catch .noEntry {
       return false
     } catch {

@@ -53,6 +53,8 @@ struct Round {
           syncIfDone(count, lease)
           (unsynced, lastSync) = (0, Clock.monotonic)
         }
+      } else if trouble == nil, try mailbox.refreshDue() {
+        continue
       } else {
         guard follows || count == 0, let arrivals else { break }
         if let error = trouble.take() { mailbox.office.warn(error.message) }

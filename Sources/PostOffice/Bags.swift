@@ -187,7 +187,11 @@ extension Office {
   ///   - size: its size, as stat(2) tells it.
   func sealIfFull(_ folder: Path, size: Int64) {
     guard size > Bags.limit, !unsealable.contains(folder) else { return }
-    do throws(Errno) { if try seal(folder) { pruneAfterSealing(folder) } } catch { unsealable.insert(folder) }
+    do throws(Errno) {
+      if try seal(folder) { pruneAfterSealing(folder) }
+    } catch let error where error == .notPermitted || error == .denied || error == .crossDevice {
+      unsealable.insert(folder)
+    } catch {}
   }
 
   /// - Parameter ifEmpty: replaces a directory that has grown and is empty by now, and else does nothing.
@@ -211,7 +215,7 @@ extension Office {
     let name = bag.name
     do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}
     do throws(Errno) {
-      try bags.directory(name).copyAccess(of: full)
+      try bags.directory(name).copyAccess(of: full)  // the first that fails, if it is not ours to seal
       // Whoever put names into it may have died before they were durable, and nobody looks for them in bags.
       try full.sync()
       try house.sync()  // whoever made bags/ may have died before it was durable
@@ -268,13 +272,16 @@ extension Office {
   /// have died before it was gone.
   func removeEmptyBags(of room: Path) {
     let home = Layout.bags(of: room / "new")
-    // Its lock: whoever is sealing has made one that is empty.
-    guard let bags = try? root.directory(home), (try? bags.tryLock()) == true else { return }
+    guard let bags = try? root.directory(home) else { return }
     var names = [Path]()
     try? bags.forEachEntry { name, _ in if Bags.isBag(name) { names.append(Path(name)) } }
-    for name in names {
-      guard let bag = try? bags.directory(name), (try? bag.isEmpty()) == true else { continue }
-      removeBags([home / name])
+    var empty = names.filter { name in
+      guard let bag = try? bags.directory(name) else { return false }
+      return (try? bag.isEmpty()) == true
+    }[...]
+    while !empty.isEmpty {
+      removeBags(empty.prefix(Office.bagsAtOnce).map { home / $0 })
+      empty = empty.dropFirst(Office.bagsAtOnce)
     }
     if names.isEmpty { try? root.removeDirectory(home) }
   }
@@ -283,6 +290,9 @@ extension Office {
   func removeBags(_ paths: [Path]) {
     guard let home = paths.first?.parent else { return }
     do throws(Errno) {
+      // Whoever is sealing has made one that is empty.
+      let lock = try root.directory(home)
+      guard try lock.tryLock() else { return }
       var empty = [OpenFolder]()
       for path in paths {
         guard let bag = try openIfThere(path), try bag.directory.isEmpty() else { continue }
@@ -290,7 +300,7 @@ extension Office {
         empty.append(bag)
       }
       if empty.isEmpty { return }
-      try root.directory(home).sync()
+      try lock.sync()
       try root.directory(home.parent).sync()
       for bag in empty {
         do throws(Errno) {

@@ -8,6 +8,8 @@ import Linux
 extension Mailbox {
   /// So many letters are put back in one pass.
   private static let passLimit = 1024
+  /// A bag with no more letters than that is not spread, but waits for the first of them.
+  private static let fewLetters = 256
 
   /// Puts letters whose time has come from `later/` back into `new/`. Not all in one pass, if they are many.
   /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
@@ -102,8 +104,14 @@ extension Mailbox {
     pass.count += inner.count
     guard let first = rest.map(\.time).min() else { return office.removeBags([path]) }
     pass.comeBack(first)
-    // The bag itself gets no later time: whoever had later/ open before it was sealed may still put a letter into it.
-    try spread(rest, path)
+    if rest.count > Mailbox.fewLetters { return try spread(rest, path) }
+    // Nobody comes into it any more: letters go into later/ by its path, and it was sealed a second ago at least.
+    let renamed = path.parent / Bag("later", first / 1000).name
+    if first / 1000 > pass.now / 1000, renamed != path {
+      do throws(Errno) { try office.root.rename(path, to: office.root, renamed) } catch .exists {
+        try spread(rest, path)
+      } catch .noEntry {}
+    }
   }
 
   /// Moves letters into bags that are opened shortly before the first of their letters is due: by a quarter of the

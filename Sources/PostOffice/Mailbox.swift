@@ -62,7 +62,7 @@ public final class Mailbox {
     try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
       for _ in 0..<Mailbox.patience {
         do throws(Errno) {
-          guard place != .cur, let goal = try goal(place) else {
+          guard let goal = try goal(place) else {
             return try office.root.rename(folder / entry, to: office.root, layout[place] / name.path)
           }
           try office.root.rename(folder / entry, to: goal.directory, name.path)
@@ -86,10 +86,11 @@ public final class Mailbox {
   /// How often a directory is opened anew that others remove time and again.
   private static let patience = 8
 
-  /// The directory into which letters of a place go; nil: it is used by its path, for too many are open.
+  /// The directory into which letters of a place go; nil: it is used by its path, for too many are open, or it is
+  /// cur/, which is never sealed; or later/, whose bags nobody may come into once their time was looked at.
   private func goal(_ place: Place) throws(Errno) -> OpenFolder? {
     if let goal = goals[place] { return goal }
-    if office.openGoals >= Mailbox.goalLimit { return nil }
+    if place == .cur || place == .later || office.openGoals >= Mailbox.goalLimit { return nil }
     do throws(Errno) {
       let path = place == .new ? try folderForReturns() : layout[place]
       let goal = OpenFolder(path, try office.root.directory(path))

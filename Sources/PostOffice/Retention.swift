@@ -74,7 +74,7 @@ extension Office {
   /// such as a clock that was wrong.
   private static let proof = 32
   /// So many bags go together, for the syncs that they share.
-  private static let bagsAtOnce = 16
+  static let bagsAtOnce = 16
   /// Progress is told after so many removals.
   private static let progressStep = 256
 

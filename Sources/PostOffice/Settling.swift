@@ -118,7 +118,11 @@ extension Mailbox {
       if let goal = goals[place] {
         folders.append(goal)
       } else {
-        sync(layout[place]) { () throws(Errno) in try office.syncSealed(layout[place], []) }
+        sync(layout[place]) { () throws(Errno) in
+          // If it was sealed just then, a power cut may undo a retry: it is tried again all the same.
+          guard place == .later else { return try office.syncSealed(layout[place], []) }
+          folders.append(OpenFolder(layout[place], try office.root.directory(layout[place])))
+        }
       }
     }
     let (last, first) = (

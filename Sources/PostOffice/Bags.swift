@@ -69,7 +69,7 @@ enum Bags {
   static let again: Path = "again"
   static let later: Path = "later"
   /// Whose bags there may be.
-  static let places: [Path] = ["new", again, "cur", later, "done", "failed"]
+  static let places: [Path] = ["new", again, "cur", later, "done", "failed", "tmp"]
 
   /// Whether an entry of `bags/` bears the name of one.
   static func isBag(_ name: UnsafeRawBufferPointer) -> Bool { places.contains { Bag(name, of: $0) != nil } }

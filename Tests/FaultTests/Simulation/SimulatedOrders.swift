@@ -165,7 +165,8 @@ extension Simulation {
           model.letters[number]?.acceptance = .accepted
           if !job.command.wasFaulted { model.letters[number]?.ended = moment }
         } else {
-          model.letters[number]?.acceptance = code == nil && index == printed ? .unknown : .refused
+          // Letters are accepted in groups: killed, it may have accepted more than it came to print.
+          model.letters[number]?.acceptance = code == nil ? .unknown : .refused
         }
       }
     case .subscribe(let orders):

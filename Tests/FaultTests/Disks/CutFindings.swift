@@ -16,8 +16,6 @@ enum CutTrouble: String, CaseIterable {
   case half = "half delivered"
   /// What the chores should have tidied up.
   case stuck
-  /// A disk that the kernel does not mount again before it was repaired.
-  case unmountable
   /// A letter that a mailbox has twice.
   case doubled
   /// A letter that waits again, although its reader had ended, and said nothing of trouble.
@@ -54,7 +52,7 @@ struct CutFindings {
     self.name = name
     readWords()
     if box.exists("cuts/\(name)/unmountable") {
-      note(.unmountable, "cannot be mounted: \(try box.read("cuts/\(name)/unmountable"))")
+      note(.other, "cannot be mounted: \(try box.read("cuts/\(name)/unmountable"))")
       return
     }
     for topic in box.names(in: "cuts/\(name)/spool/topics") { try look(intoTopic: topic) }

@@ -45,16 +45,7 @@ enum FileSystem: String, CaseIterable, Sendable {
 
   /// What it does whatever we do. On btrfs a letter that was moved, and whose directories were all synced, those it
   /// came from and the one it went to, has been seen under its old name again after a cut (Linux 6.18).
-  ///
-  /// With fast commits, about one run in four since senders seal directories and send in groups left a disk that is
-  /// not mounted without e2fsck(8) (Linux 6.18). Which call it stumbles over is not known yet: the count is printed.
-  var knownTroubles: Set<CutTrouble> {
-    switch self {
-    case .btrfs: [.givenBack]
-    case .fastCommit: [.unmountable]
-    default: []
-    }
-  }
+  var knownTroubles: Set<CutTrouble> { self == .btrfs ? [.givenBack] : [] }
 
   /// Whether this machine can make it, mount it, freeze its shelf and cut it off. Tried, not guessed.
   var isHere: Bool { FileSystem.here.contains(self) }

@@ -23,7 +23,6 @@ struct Bag: Hashable, Comparable {
   /// Its inode; 0 if it is not known.
   var inode: UInt64 = 0
 
-  /// - Parameter number: how far behind the epoch, or the first seal, it may be; `new.0000000042` bears 42.
   init(_ place: Path, _ number: Int64, part: Int = 0) {
     (self.place, self.number, self.part) = (place, number, part)
   }
@@ -88,9 +87,8 @@ extension Office {
   // MARK: Reading
 
   /// The bags of a directory of letters, the lowest first.
-  /// - Parameter place: of another than the directory's own name.
-  func bags(of folder: Path, place: Path? = nil) throws(Errno) -> [Bag] {
-    let place = place ?? folder.name
+  func bags(of folder: Path) throws(Errno) -> [Bag] {
+    let place = folder.name
     var found = [Bag]()
     try forEachBag(beside: folder) { name, inode in
       if let bag = Bag(name, of: place, inode: inode) { found.append(bag) }
@@ -180,8 +178,8 @@ extension Office {
 
   // MARK: Sealing
 
-  /// Seals a directory of a topic or mailbox if it is full; then one is free to prune a little of what was sealed
-  /// before. That it cannot be done now is no trouble: somebody else will pass by.
+  /// Seals a directory of a topic or mailbox if it is full, and then removes a little of what is old there. That it
+  /// cannot be done now is no trouble: somebody else will pass by.
   /// - Parameters:
   ///   - folder: its path, such as `mailboxes/stock/new`.
   ///   - size: its size, as stat(2) tells it.
@@ -194,7 +192,8 @@ extension Office {
     } catch {}
   }
 
-  /// - Parameter ifEmpty: replaces a directory that has grown and is empty by now, and else does nothing.
+  /// Seals a full directory; one that is empty by now is replaced, and leaves no bag.
+  /// - Parameter ifEmpty: only replaces a directory that has grown and is empty by now, and else does nothing.
   /// - Returns: false if somebody else is at it, or has just done it.
   func seal(_ folder: Path, ifEmpty: Bool = false) throws(Errno) -> Bool {
     let (home, place) = (Layout.bags(of: folder), folder.name)
@@ -237,11 +236,11 @@ extension Office {
   /// What a directory is called when it is sealed now.
   private func nextBag(of folder: Path) throws(Errno) -> Bag {
     let bags = try bags(of: folder)
-    guard folder.name == "later" else { return Bag(folder.name, (bags.last?.number ?? 0) + 1) }
+    guard folder.name == Bags.later else { return Bag(folder.name, (bags.last?.number ?? 0) + 1) }
     // Those of later/ bear a time. Whoever was about to put a letter into it will have done so by then.
     let number = Clock.wall / 1_000_000_000 + 1
     let last = bags.last { $0.number == number }
-    return Bag("later", number, part: last.map { $0.part + 1 } ?? 0)
+    return Bag(Bags.later, number, part: last.map { $0.part + 1 } ?? 0)
   }
 
   private func exchange(

@@ -12,8 +12,8 @@ extension Mailbox {
   private static let fewLetters = 256
 
   /// Puts letters whose time has come from `later/` back into `new/`. Not all in one pass, if they are many.
-  /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
   /// - Parameter bags: the bags of `later/`, if they have just been looked for.
+  /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
   func putBackDue(_ bags: [Bag]? = nil) throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     let later = layout[.later]
@@ -99,14 +99,11 @@ extension Mailbox {
     let path = Layout.bags(of: layout[.later]) / bag.name
     let directory: Directory
     do throws(Errno) { directory = try office.root.directory(path) } catch .noEntry { return }
-    var inner = LaterPass(now: pass.now)
-    let rest = try putBackDue(in: path, directory, &inner)
-    pass.count += inner.count
+    let rest = try putBackDue(in: path, directory, &pass)
     guard let first = rest.map(\.time).min() else { return office.removeBags([path]) }
-    pass.comeBack(first)
     if rest.count > Mailbox.fewLetters { return try spread(rest, path) }
     // Nobody comes into it any more: letters go into later/ by its path, and it was sealed a second ago at least.
-    let renamed = path.parent / Bag("later", first / 1000).name
+    let renamed = path.parent / Bag(Bags.later, first / 1000).name
     if first / 1000 > pass.now / 1000, renamed != path {
       do throws(Errno) { try office.root.rename(path, to: office.root, renamed) } catch .exists {
         try spread(rest, path)
@@ -129,7 +126,7 @@ extension Mailbox {
     let there = try office.bags(of: layout[.later])
     var targets = [(path: Path, letters: [Path])]()
     for (number, letters) in bags {
-      var bag = there.last { $0.number == number } ?? Bag("later", number)
+      var bag = there.last { $0.number == number } ?? Bag(Bags.later, number)
       if let size = try? office.root.status(home / bag.name).size, size > Bags.limit { bag.part += 1 }
       if home / bag.name == source { continue }
       targets.append((home / bag.name, letters))

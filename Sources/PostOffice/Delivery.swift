@@ -70,16 +70,18 @@ struct Delivery {
   private func keep(_ letter: Parcel, from new: Tray) throws(PostError) {
     try office.attemptWrite("cannot move letter \(letter.id) to \(layout.cur)", in: layout.root) {
       () throws(Errno) in
-      do throws(Errno) {
-        try new.change(letter.name) { (folder, name) throws(Errno) in
-          try folder.rename(name, to: office.root, layout.cur / letter.id.path)
+      if !letter.isInBag {
+        do throws(Errno) {
+          return try new.change(letter.name) { (folder, name) throws(Errno) in
+            try folder.rename(name, to: office.root, layout.cur / letter.id.path)
+          }
+        } catch .exists {
+          let kept = try office.root.status(layout.cur / letter.id.path)
+          guard try kept.inode == letter.file.status().inode else { throw .exists }
         }
-      } catch .exists {
-        let kept = try office.root.status(layout.cur / letter.id.path)
-        guard try kept.inode == letter.file.status().inode else { throw .exists }
-        // cur/ has it: sorted once already
-        try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
       }
+      // It is kept: sorted once already.
+      try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
     }
   }
 

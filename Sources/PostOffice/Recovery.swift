@@ -111,7 +111,8 @@ extension Topic {
   /// Sees to it that a letter that nobody sorts is whole, durable, and named as it may be in cur/.
   /// - Returns: nil if there is nothing to sort.
   private func prepare(_ orphan: Orphan) throws(Errno) -> Parcel? {
-    var (name, id) = (orphan.name, orphan.id)
+    let name = orphan.name
+    var id = orphan.id
     // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
     let file = try office.root.open(layout.new / name, .read)
     guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
@@ -129,12 +130,27 @@ extension Topic {
     // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
     let durable: File
     if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
-    if try mustBeRenamed(Orphan(name: name, id: id, status: durable.status())) {
+    let inode = try durable.status().inode
+    let kept = try kept(id)
+    // A foreign program chose a name that is too long, or that the topic keeps another letter under.
+    if !id.isOurs, id.path.bytes.count > LetterID.limit || kept.map({ $0.inode != inode }) == true {
       id = office.ids.next(now: Clock.wall, foreign: true)
       try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
-      name = id.path
+      return Parcel(id.path, id, file: durable)
     }
-    return Parcel(name, id, file: durable)
+    let isInBag = kept.map { $0.inode == inode && $0.folder != layout.cur } == true
+    if isInBag, let kept { try office.root.directory(kept.folder).sync() }
+    return Parcel(name, id, file: durable, isInBag: isInBag)
+  }
+
+  /// Where the topic keeps a letter of this ID already, if it does, and as which file. It may be one that nobody has
+  /// sorted: when a power cut undoes a seal, what was sorted after it is in a bag, and may be in new/ as well.
+  private func kept(_ id: LetterID) throws(Errno) -> (folder: Path, inode: UInt64)? {
+    let bags = try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name }
+    for folder in [layout.cur] + bags {
+      do throws(Errno) { return (folder, try office.root.status(folder / id.path).inode) } catch .noEntry {}
+    }
+    return nil
   }
 
   /// Replaces a letter in new/ by a copy that is durable.
@@ -154,19 +170,6 @@ extension Topic {
       try? office.root.remove(draft)
       throw error
     }
-  }
-
-  /// Whether a foreign program chose a name that is too long, or that the topic keeps another letter under.
-  private func mustBeRenamed(_ letter: Orphan) throws(Errno) -> Bool {
-    if letter.id.isOurs { return false }
-    if letter.id.path.bytes.count > LetterID.limit { return true }
-    let bags = try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name }
-    for folder in [layout.cur] + bags {
-      do throws(Errno) {
-        if try office.root.status(folder / letter.id.path).inode != letter.status.inode { return true }
-      } catch .noEntry {}
-    }
-    return false
   }
 
   /// Which subscribers have which of these letters already, in any state; and into which one cannot look now.

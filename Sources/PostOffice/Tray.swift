@@ -10,11 +10,14 @@ final class Parcel {
   let name: Path
   let id: LetterID
   let file: File
+  /// The topic keeps it already, in a bag.
+  let isInBag: Bool
 
-  init(_ name: Path, _ id: LetterID, file: consuming File) {
+  init(_ name: Path, _ id: LetterID, file: consuming File, isInBag: Bool = false) {
     self.name = name
     self.id = id
     self.file = file
+    self.isInBag = isInBag
   }
 }
 

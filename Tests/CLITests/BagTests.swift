@@ -221,6 +221,21 @@ struct BagBox {
     try box.must("done", "stock", String(id))
   }
 
+  /// As a power cut leaves it that undoes a seal: what was sorted after the seal is in the directory that became `cur/`.
+  @Test func aLetterInNewThatABagKeepsIsKeptOnce() throws {
+    try office.send(1...1)
+    let name = try #require(box.topicEntries("cur").first)
+    try box.script(
+      """
+      cd spool/topics/orders; mkdir -p bags/cur.0000000001
+      mv cur/\(name) new; ln new/\(name) bags/cur.0000000001
+      """)
+    try box.must("sweep")
+    #expect(box.names(in: "spool/topics/orders/new") == [])
+    #expect(box.topicEntries("cur") == [name])
+    #expect(box.entries("new") == [name])
+  }
+
   @Test func checkTellsOfWhatIsNoBag() throws {
     try office.fillBags()
     #expect(try box.post("check").code == 0)

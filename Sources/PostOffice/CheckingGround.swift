@@ -231,6 +231,11 @@ struct Ground {
         "is mounted with data=writeback: after a power cut, a letter from a program that does not fsync may show what another file held"
       )
     }
+    if let commits = mount?.fastCommits, commits > 0 {
+      doubts.append(
+        "is an ext4 with fast_commit: after a power cut, e2fsck may drop letters that were accepted (1.47.0 does)"
+      )
+    }
     return doubts
   }
 

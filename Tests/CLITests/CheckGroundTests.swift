@@ -134,6 +134,7 @@ import Testing
     ("mount -o loop,nobarrier image disk", "is mounted with nobarrier"),
     ("mount -o loop,data=writeback image disk", "is mounted with data=writeback"),
     ("mount -o loop image disk", ""),
+    ("mkfs.ext4 -q -F -O fast_commit image && mount -o loop image disk", "is an ext4 with fast_commit"),
     ("mount --bind low disk", ""),
     ("mount -t tmpfs none disk", "lies in memory (tmpfs)"),
   ]

@@ -45,6 +45,8 @@ struct CutFindings {
   private(set) var twice = 0
   /// What the file system's own checker complains of.
   private(set) var unsound: String?
+  /// The kernel did not mount it before it was repaired, as a boot does.
+  private(set) var isRepaired = false
 
   /// - Parameter name: the cut's directory below `cuts` in the sandbox, as LoopDisk leaves it.
   init(_ box: Sandbox, _ name: String) throws {
@@ -63,6 +65,7 @@ struct CutFindings {
     if sweep != "0\n" { note(.other, "post sweep: exit \(sweep)") }
     if name == "alone-1", box.exists("cuts/\(name)/unsynced") { note(.other, "this cut cuts nothing off") }
     unsound = try? box.read("cuts/\(name)/unsound")
+    isRepaired = box.exists("cuts/\(name)/repaired")
   }
 
   private mutating func note(_ trouble: CutTrouble, _ text: String) {
@@ -210,6 +213,7 @@ struct CutReport {
   private var settled = Set<String>()
   private var counts: [CutTrouble: Int] = [:]
   private var twice = 0
+  private var repaired = 0
   private var unsound: [String] = []
   /// What went wrong, the first of each kind and cut.
   private(set) var troubles: [String] = []
@@ -224,6 +228,7 @@ struct CutReport {
     handled.formUnion(findings.handled)
     settled.formUnion(findings.settled)
     twice += findings.twice
+    if findings.isRepaired { repaired += 1 }
     for (trouble, found) in findings.troubles {
       counts[trouble, default: 0] += found.count
       if tolerating.contains(trouble) { continue }
@@ -241,7 +246,8 @@ struct CutReport {
     let troubles = CutTrouble.allCases.filter { $0 != .other }.map { "\($0.rawValue) \(counts[$0] ?? 0)" }
     return "\(cuts) cuts, \(accepted.count) letters accepted (looked for \(lookedFor) times), "
       + "\(handled.count) handled, \(settled.count) read; \(troubles.joined(separator: ", ")), twice \(twice); "
-      + "fsck complains \(unsound.count)" + (unsound.first.map { ": \($0)" } ?? "")
+      + "mounted after fsck only \(repaired), fsck complains \(unsound.count)"
+      + (unsound.first.map { ": \($0)" } ?? "")
   }
 }
 

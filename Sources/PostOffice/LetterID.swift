@@ -69,9 +69,7 @@ struct LetterIDs {
 
   init() {
     host = LetterIDs.sanitized(Host.name)
-    var random = String(Host.random, radix: 16)
-    random = String(repeating: "0", count: 8 - random.count) + random
-    tail = "R\(random)P\(Host.processID)Q"
+    tail = "R\(LetterIDs.hexadecimal(Host.random))P\(Host.processID)Q"
   }
 
   /// - Parameters:
@@ -94,6 +92,17 @@ struct LetterIDs {
     name.append(contentsOf: ".".utf8)
     name.append(contentsOf: host.utf8)
     return LetterID(Path(name))
+  }
+
+  /// Eight digits. (String's own way, for any integer and radix, looks up at run time what an integer is.)
+  private static func hexadecimal(_ bits: UInt32) -> String {
+    let digits: StaticString = "0123456789abcdef"
+    var text = ""
+    for place in 0..<8 {
+      let digit = Int(bits >> (28 - 4 * UInt32(place)) & 15)
+      text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[digit]))
+    }
+    return text
   }
 
   /// Maildir forbids `/` and `:`; a comma or a space would be no better. At most 63 bytes, as a

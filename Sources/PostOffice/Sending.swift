@@ -5,14 +5,15 @@ import Linux
 
 /// What a publisher says about a letter.
 public struct Envelope: Sendable {
-  public var subject: String?
-  public var contentType: String?
-  /// Further headers, in their order.
+  /// Its headers, in their order.
   public var headers: [Headers.Field] = []
 
-  public init(subject: String? = nil, contentType: String? = nil) {
-    self.subject = subject
-    self.contentType = contentType
+  public init() {}
+
+  /// - Throws: bad data, if it cannot stand in a header.
+  public init(subject: String, contentType: String? = nil) throws(PostError) {
+    headers.append(try Headers.Field("Subject", subject))
+    if let contentType { headers.append(try Headers.Field("Content-Type", contentType)) }
   }
 
   /// Written by the office; a publisher cannot set them.
@@ -22,21 +23,17 @@ public struct Envelope: Sendable {
 
   /// - Throws: bad data, naming the header that cannot stand in a letter.
   func fields() throws(PostError) -> [Headers.Field] {
-    var fields = [Headers.Field]()
-    if let subject { fields.append(try Headers.Field("Subject", subject)) }
-    if let contentType { fields.append(try Headers.Field("Content-Type", contentType)) }
     for field in headers {
       if let name = Envelope.reserved.first(where: { $0.lowercased() == field.name.lowercased() }) {
         throw PostError(.badData, "header \(name) is written by the post office; leave it out")
       }
-      fields.append(field)
     }
-    let size = fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 3 }
+    let size = headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 3 }
     guard size <= Headers.blockLimit / 2 else {
       throw PostError(
         .badData, "the headers take more than \(Headers.blockLimit / 2) bytes; put them into the body")
     }
-    return fields
+    return headers
   }
 }
 

@@ -65,11 +65,12 @@ extension Office {
     let topic = Topic(name, self)
     try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
       let layout = topic.layout
-      var isComplete = true
-      for folder in layout.required where isComplete {
-        isComplete = try root.exists(folder)
+      // Not in a loop: every sender comes by, and an array of paths costs more than to look.
+      if try root.exists(layout.subscribers), try root.exists(layout.tmp), try root.exists(layout.new),
+        try root.exists(layout.cur)
+      {
+        return
       }
-      if isComplete { return }
       try make([layout.root], in: Layout.topics, noting: &made)
       try make([layout.tmp, layout.new, layout.cur], in: layout.root, noting: &made)
       try root.sync()

@@ -14,8 +14,7 @@ final class LetterWriter {
   private let tmp: Path
   /// From the end of the date to the length of the content.
   private let middle: [UInt8]
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(
-    byteCount: LetterWriter.firstPiece, alignment: 16)
+  private let buffer: UnsafeMutableRawBufferPointer
   /// What is written: header, and the first piece of the body.
   private var text: [UInt8] = []
   /// The date, as it stands in the header, of the second that it is for.
@@ -27,6 +26,7 @@ final class LetterWriter {
     var lines = "\nFrom: \(office.sender)\nPost-Topic: \(topic.name)\n"
     for field in fields { lines += "\(field.name): \(field.value)\n" }
     middle = Array((lines + "Content-Length: ").utf8)
+    buffer = .allocate(byteCount: LetterWriter.firstPiece, alignment: 16)
   }
 
   deinit { buffer.deallocate() }

@@ -17,11 +17,26 @@ final class Input {
   var mayWait: () -> Bool = { false }
   var beforeWaiting: () throws(PostError) -> Void = { () throws(PostError) in }
 
+  /// Standard input.
+  init() {
+    kind = .standard
+    name = "standard input"
+    file = nil
+  }
+
   /// - Parameter path: a file, or `-` for standard input.
-  init(_ path: Path) throws(PostError) {
-    kind = path == "-" ? .standard : .file
-    name = kind == .standard ? "standard input" : "\(path)"
-    do throws(Errno) { file = kind == .standard ? nil : try File(path, .readFollowing) } catch {
+  convenience init(_ path: Path) throws(PostError) {
+    if path == "-" {
+      self.init()
+    } else {
+      try self.init(file: path)
+    }
+  }
+
+  private init(file path: Path) throws(PostError) {
+    kind = .file
+    name = "\(path)"
+    do throws(Errno) { file = try File(path, .readFollowing) } catch {
       throw PostError(.notFound, PostError(error, "cannot read \(path)").message)
     }
   }

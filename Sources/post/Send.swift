@@ -55,8 +55,10 @@ enum Send: Verb {
     let dispatch = Dispatch(try SendingGroup(topic, envelope, durability: durability), call)
     if let message = call.invocation.value("message") {
       try dispatch.send { () throws(PostError) in Input(text: message) }
+    } else if files.isEmpty {
+      try dispatch.send { () throws(PostError) in Input() }
     }
-    for file in files.isEmpty && !call.has("message") ? ["-"] : files {
+    for file in files {
       try dispatch.send { () throws(PostError) in
         try dispatch.beforeOpening(file)
         return try Input(file)
@@ -77,7 +79,13 @@ enum Send: Verb {
   }
 
   private static func envelope(_ call: Call) throws(PostError) -> Envelope {
-    var envelope = Envelope(subject: try call.text("subject"), contentType: try call.text("type"))
+    var envelope = Envelope()
+    if let subject = try call.text("subject") {
+      envelope.headers.append(try Headers.Field("Subject", subject))
+    }
+    if let type = try call.text("type") {
+      envelope.headers.append(try Headers.Field("Content-Type", type))
+    }
     for bytes in call.invocation.values("header") {
       guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
         throw PostError(.usage, "'\(visible(bytes))' is no header; write it as 'Name: value'")

@@ -23,7 +23,7 @@ import Testing
     let stock = try Name("stock", as: "mailbox")
     try office.subscribe(stock, to: orders)
     mailbox = try office.mailbox(stock)
-    id = try office.topic(orders).send(LetterTests.body, Envelope(subject: "s"))
+    id = try office.topic(orders).send(LetterTests.body, try Envelope(subject: "s"))
     bytes = try File(box.spool / "topics/orders/cur" / id.description, .read).readAll(limit: 1 << 20)
   }
 

@@ -71,8 +71,8 @@ import Testing
 
   @Test func aClaimedLetterIsWhatWasSent() throws {
     try office.subscribe(stock, to: orders)
-    var envelope = Envelope(subject: "approved", contentType: "application/json")
-    envelope.headers = [try Headers.Field("X-Color", "red")]
+    var envelope = try Envelope(subject: "approved", contentType: "application/json")
+    envelope.headers.append(try Headers.Field("X-Color", "red"))
     let id = try office.topic(orders).send(Array("{}".utf8), envelope)
     let claim = try #require(try office.mailbox(stock).claim())
     #expect(claim.letter.id == id)

@@ -8,6 +8,10 @@ struct CRC32C {
   var value: UInt32 { ~state }
 
   mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    if bytes.count < CRC32C.tiny {
+      for byte in bytes { stepByBits(byte) }
+      return
+    }
     if bytes.count < CRC32C.short {
       for byte in bytes { step(byte) }
       return
@@ -36,6 +40,13 @@ struct CRC32C {
     state = CRC32C.table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ state >> 8
   }
 
+  private mutating func stepByBits(_ byte: UInt8) {
+    state ^= UInt32(byte)
+    for _ in 0..<8 { state = state >> 1 ^ (state & 1 == 1 ? 0x82f6_3b78 : 0) }
+  }
+
+  /// With fewer bytes than this, the table does not pay for its making.
+  private static let tiny = 128
   /// With fewer bytes than this, eight at a step do not pay for the making of their tables.
   private static let short = 512
 

@@ -15,6 +15,30 @@ enum Program {
     Sweep.self, Check.self,
   ]
 
+  /// The verb of this name. Not looked for in the list, for to make that costs more than to parse a command line.
+  private static func verb(_ name: String) -> (any Verb.Type)? {
+    switch name {
+    case Send.name: Send.self
+    case Subscribe.name: Subscribe.self
+    case Unsubscribe.name: Unsubscribe.self
+    case Read.name: Read.self
+    case Done.name: Done.self
+    case Fail.name: Fail.self
+    case Release.name: Release.self
+    case Watch.name: Watch.self
+    case Pause.name: Pause.self
+    case Resume.name: Resume.self
+    case List.name: List.self
+    case Show.name: Show.self
+    case Status.name: Status.self
+    case Retry.name: Retry.self
+    case Replay.name: Replay.self
+    case Sweep.name: Sweep.self
+    case Check.name: Check.self
+    default: nil
+    }
+  }
+
   /// The grammar of the whole program.
   static var grammar: Grammar { grammar(of: verbs.map { $0.command }) }
 
@@ -44,7 +68,7 @@ enum Program {
     do throws(PostError) {
       // The table of one verb is enough for most calls; to build all of them would cost more time
       // than the rest of the start.
-      let verb = verbs.first { Array($0.name.utf8) == arguments.first }
+      let verb = arguments.isEmpty ? nil : self.verb(String(decoding: arguments[0], as: UTF8.self))
       let grammar = verb.map { self.grammar(of: [$0.command]) } ?? self.grammar
       switch try parse(arguments, grammar) {
       case .help(let command):
@@ -54,7 +78,7 @@ enum Program {
         return tellVersion()
       case .run(let invocation):
         let name = invocation.command.name
-        guard let verb = verb ?? verbs.first(where: { $0.name == name }) else { return 70 }
+        guard let verb = verb ?? self.verb(name) else { return 70 }
         return try verb.run(Call(invocation))
       }
     } catch {

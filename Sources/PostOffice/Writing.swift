@@ -36,13 +36,17 @@ final class LetterWriter {
 
   /// Makes a letter's file and takes the sorter's lock on it.
   func makeLetter() throws(Errno) -> Parcel {
+    var wasGone = false
     while true {
       let id = office.ids.next(now: Clock.wall)
       let file: File
       do throws(Errno) {
         // The mode is for good, less the umask: mailboxes share the inode, so nobody may write it.
         file = try office.root.open(tmp / id.path, .create(permissions: 0o444))
-      } catch .exists { continue }
+      } catch .exists { continue } catch .noEntry where !wasGone {
+        wasGone = true  // an empty one has just been put in its place
+        continue
+      }
       do throws(Errno) {
         // A cleaner may have met the file before it was locked: then it is gone, or about to go.
         guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { continue }

@@ -420,6 +420,24 @@ struct BagBox {
     #expect(try office.readOne() == "1")
   }
 
+  @Test(.needsPtrace) func aSendWhoseTmpIsJustReplacedIsMadeGood() throws {
+    let send = try Traced(box, [Sandbox.binary, "send", "orders", "-m", "a"])
+    var isAway = false
+    while let call = try send.next() {
+      if isAway {
+        try box.script("mv away spool/topics/orders/tmp")
+        break
+      }
+      guard call.name == "openat", "\(try send.path(at: call.arguments[1]))".contains("orders/tmp/") else {
+        continue
+      }
+      try box.script("mv spool/topics/orders/tmp away")
+      isAway = true
+    }
+    #expect(try send.wait().code == 0)
+    #expect(try office.readOne() == "a")
+  }
+
   /// Killed between making an empty directory and swapping it in, a sweep leaves it.
   @Test(.needsPtrace, arguments: ["mailboxes/stock/failed", "mailboxes/stock/new", "topics/orders/cur"])
   func theEmptyDirectoryOfAKilledSealerGoes(place: String) throws {

@@ -115,6 +115,13 @@ extension Office {
     return bags
   }
 
+  /// Whether a directory of letters has bags; of `new`, also those of letters that came back.
+  func hasBags(of folder: Path) throws(Errno) -> Bool {
+    if folder.name != "new" { return try !bags(of: folder).isEmpty }
+    let bags = try bagsOfNew(folder)
+    return !bags.sealed.isEmpty || !bags.returns.isEmpty
+  }
+
   private func forEachBag(
     beside folder: Path, _ body: (_ name: UnsafeRawBufferPointer, _ inode: UInt64) -> Void
   ) throws(Errno) {

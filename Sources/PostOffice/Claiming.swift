@@ -47,10 +47,14 @@ extension Mailbox {
     }
     office.clearDebris(in: layout[.tmp])
     clearHolders()
+    // Opened before the bags are listed: what is sealed in between is met in one of the two.
+    let later = try attempt("cannot open \(layout[.later])") { () throws(Errno) in
+      try office.openIfThere(layout[.later])
+    }
     seen = try attempt("cannot list \(layout[.new])") { () throws(Errno) in
       try office.foldersNow(of: layout[.new])
     }
-    let retries = try putBackDue(seen?.bags.later)
+    let retries = try putBackDue(later, seen?.bags.later)
     hasMoreDue = retries.putBack > 0 && retries.next.map { $0 <= Clock.wall / 1_000_000 } == true
     if try reclaim().putBack > 0 || retries.putBack > 0 { seen = nil }
   }

@@ -12,14 +12,17 @@ extension Mailbox {
   private static let fewLetters = 256
 
   /// Puts letters whose time has come from `later/` back into `new/`. Not all in one pass, if they are many.
-  /// - Parameter bags: the bags of `later/`, if they have just been looked for.
+  /// - Parameters:
+  ///   - opened: `later/`, if it is open.
+  ///   - bags: its bags, if they have been looked for since.
   /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
-  func putBackDue(_ bags: [Bag]? = nil) throws(PostError) -> (putBack: Int, next: Int64?) {
+  func putBackDue(_ opened: OpenFolder? = nil, _ bags: [Bag]? = nil) throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     let later = layout[.later]
     do throws(Errno) {
       var pass = LaterPass(now: now)
-      try putBackDue(in: later, try office.root.directory(later), &pass)
+      let folder = if let opened { opened } else { OpenFolder(later, try office.root.directory(later)) }
+      try putBackDue(in: later, folder.directory, &pass)
       var isOver = false
       let known = if let bags { bags } else { try office.bags(of: later) }
       for bag in known {

@@ -18,21 +18,30 @@ extension Mailbox {
   func reclaim(except ours: Set<LetterID> = []) throws(PostError) -> Hands {
     var hands = Hands()
     var dead = [Path]()
-    let claims = try office.firstNames(in: layout[.cur], limit: Topic.passLimit) { name in
-      EntryName(name).attempt != nil
-    }
-    // Not before: had the clock been set back meanwhile, a lease taken since would count as over.
-    let now = Clock.wall / 1_000_000
-    for name in claims {
-      let entry = EntryName(name)
-      if ours.contains(entry.id) { continue }
-      if let until = entry.until, until > now {
+    var last: Path?
+    while dead.count < Topic.passLimit {
+      let before = Clock.wall / 1_000_000
+      let claims = try office.firstNames(in: layout[.cur], limit: Topic.passLimit) { name in
+        if let last, name <= last { return false }
+        let entry = EntryName(name)
+        if entry.attempt == nil || ours.contains(entry.id) { return false }
+        guard let until = entry.until, until > before else { return true }
         hands.nextLease = min(hands.nextLease ?? until, until)
-      } else if holderLives(name) {
-        hands.held += 1
-      } else {
-        dead.append(name)
+        return false
       }
+      // Not before: had the clock been set back meanwhile, a lease taken since would count as over.
+      let now = Clock.wall / 1_000_000
+      for name in claims {
+        if let until = EntryName(name).until, until > now {
+          hands.nextLease = min(hands.nextLease ?? until, until)
+        } else if holderLives(name) {
+          hands.held += 1
+        } else {
+          dead.append(name)
+        }
+      }
+      if claims.count < Topic.passLimit { break }
+      last = claims.last
     }
     if dead.isEmpty { return hands }
     // If another process is taking letters back, there is something to come back for.

@@ -10,14 +10,18 @@ struct Recognition {
   private var inodes = [UInt64: LetterID]()
   /// A bag in which nothing has changed since then has none of the letters: none was there yet. The clock may have
   /// been set back meanwhile.
-  private(set) var since = Clock.wall / 1_000_000_000 - clockSlack
+  private(set) var since: Int64
   private static let clockSlack: Int64 = 2 * 3600
 
   init(_ letters: [Topic.Orphan], in mailbox: MailboxLayout, of office: Office) throws(Errno) {
     let here = try office.root.status(".").device
     let there = try? office.root.status(mailbox.root / ".").device
+    let now = Clock.wall / 1_000_000_000
+    since = now - Recognition.clockSlack
     for letter in letters {
-      since = min(since, (letter.id.sent ?? letter.status.modified) - Recognition.clockSlack)
+      let sent = letter.id.sent ?? letter.status.modified
+      // Its sender's clock was wrong, or ours was: nobody knows when the mailbox got it.
+      since = sent > now ? .min : min(since, sent - Recognition.clockSlack)
       if letter.id.isOurs {
         names[letter.id] = letter.id
       } else {

@@ -41,10 +41,13 @@ extension Topic {
 
   /// Sorts letters in new/ whose sender is dead or was a foreign program.
   private func finishSorting() throws(PostError) -> Rest {
+    var rest = Rest.nothing
+    var last: Path?
     for _ in 0..<Topic.passes {
-      var rest = Rest.nothing
       var orphans = [Orphan]()
-      let names = try office.firstNames(in: layout.new, limit: Topic.passLimit)
+      let names = try office.firstNames(in: layout.new, limit: Topic.passLimit) { name in
+        last.map { name > $0 } ?? true
+      }
       for name in names {
         switch office.isAbandoned(layout.new / name) {
         case .abandoned(let status):
@@ -55,9 +58,8 @@ extension Topic {
         case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
         }
       }
-      guard !orphans.isEmpty else { return rest }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
-      let isDone = try withLock { () throws(PostError) in
+      let isDone = try withLock(for: orphans) { () throws(PostError) in
         let (having, blind) = try mailboxesHaving(orphans)
         // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
         // not vanish from here before the others have it.
@@ -69,6 +71,7 @@ extension Topic {
       // Another finisher may have listed new/ before our orphans came.
       if !isDone { return max(rest, .inOthersHands) }
       if rest == .inTrouble || names.count < Topic.passLimit { return rest }
+      last = names.last
     }
     return .inOthersHands
   }
@@ -131,7 +134,11 @@ extension Topic {
     let durable: File
     if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
     let inode = try durable.status().inode
-    let kept = try kept(id)
+    let kept = try kept(id, inBags: !id.isOurs || status.links > 1)
+    if let kept, id.isOurs, kept.inode != inode {
+      setAside(name, from: layout.new, because: "has the ID of another letter, which \(kept.folder) has")
+      return nil
+    }
     // A foreign program chose a name that is too long, or that the topic keeps another letter under.
     if !id.isOurs, id.path.bytes.count > LetterID.limit || kept.map({ $0.inode != inode }) == true {
       id = office.ids.next(now: Clock.wall, foreign: true)
@@ -145,8 +152,8 @@ extension Topic {
 
   /// Where the topic keeps a letter of this ID already, if it does, and as which file. It may be one that nobody has
   /// sorted: when a power cut undoes a seal, what was sorted after it is in a bag, and may be in new/ as well.
-  private func kept(_ id: LetterID) throws(Errno) -> (folder: Path, inode: UInt64)? {
-    let bags = try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name }
+  private func kept(_ id: LetterID, inBags: Bool) throws(Errno) -> (folder: Path, inode: UInt64)? {
+    let bags = inBags ? try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name } : []
     for folder in [layout.cur] + bags {
       do throws(Errno) { return (folder, try office.root.status(folder / id.path).inode) } catch .noEntry {}
     }
@@ -226,21 +233,37 @@ extension Topic {
       let known = try office.known(letters, in: target)
       let delivery = Delivery(self)
       var parcels = [Parcel]()
+      // What does not fit keeps back no other.
+      var trouble: Errno?
+      var left = Set<Path>()
       for letter in letters {
-        let parcel = Parcel(letter.name, letter.id, file: try office.root.open(held / letter.name, .read))
-        if !known.contains(letter.id) {
-          _ = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
+        do throws(Errno) {
+          let parcel = Parcel(letter.name, letter.id, file: try office.root.open(held / letter.name, .read))
+          if !known.contains(letter.id) {
+            _ = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
+          }
+          parcels.append(parcel)
+        } catch .noSpace {
+          trouble = .noSpace
+          left.insert(letter.name)
         }
-        parcels.append(parcel)
       }
       try new.sync(for: parcels)
       // Whether the one who placed them before us came to sync them, we cannot know.
       if !known.isEmpty { try office.syncSealed(target[.new], parcels) }
-      for letter in letters { try office.root.remove(held / letter.name) }
+      for letter in letters where !left.contains(letter.name) { try office.root.remove(held / letter.name) }
       new.sealIfFull(after: parcels)
+      if let trouble { throw trouble }
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
     }
     return names.count
+  }
+
+  /// The same, if there are letters to be sorted.
+  private func withLock(
+    for orphans: [Orphan], _ work: () throws(PostError) -> Void
+  ) throws(PostError) -> Bool {
+    try orphans.isEmpty ? true : withLock(work)
   }
 
   /// Runs `work` while no other process finishes anything in this topic. If one does, there is

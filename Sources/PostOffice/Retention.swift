@@ -70,21 +70,23 @@ extension Office {
   /// When a file was last written, seconds since 1970: for foreign names that tell no time, or one to come.
   fileprivate func written(_ path: Path) -> Int64 { (try? root.status(path).modified) ?? .max }
 
-  /// So many letters that stay say of a bag that those behind it are younger. Fewer may be there for another reason,
-  /// such as a clock that was wrong.
+  /// So many letters that stay say of a bag that those behind it are younger, if their times are past; those that tell
+  /// of a time to come say that a clock was wrong. Fewer may be there for another reason.
   private static let proof = 32
   /// So many bags go together, for the syncs that they share.
   static let bagsAtOnce = 16
   /// Progress is told after so many removals.
   private static let progressStep = 256
 
-  /// Removes entries of a place.
+  /// Removes entries of a place. All times are seconds since 1970.
   /// - Parameters:
+  ///   - oldest: what is older goes.
   ///   - bags: in no more than so many directories.
   ///   - willGo: called before each goes.
+  ///   - time: what an entry tells itself. If it is nil, or still to come, it goes by when it was written.
   fileprivate func prune(
-    _ folder: Path, bags limit: Int = .max, willGo: (LetterID) -> Void = { _ in },
-    _ hasHadItsDay: (_ folder: Path, _ name: Path, EntryName) -> Bool
+    _ folder: Path, before oldest: Int64, now: Int64, bags limit: Int = .max,
+    willGo: (LetterID) -> Void = { _ in }, _ time: (_ name: Path, EntryName) -> Int64?
   ) throws(PostError) {
     var (visited, removed) = (0, 0)
     var emptied = [Path]()
@@ -92,11 +94,17 @@ extension Office {
     try attempt("cannot remove old letters from \(folder)") { () throws(Errno) in
       try forEachFolder(of: folder) { path, directory throws(Errno) in
         var old = [(name: Path, id: LetterID)]()
-        var rest = 0
+        var (rest, young) = (0, 0)
         try directory.forEachName { bytes in
           let name = Path(bytes)
           let entry = EntryName(name)
-          if hasHadItsDay(path, name, entry) { old.append((name, entry.id)) } else { rest += 1 }
+          let told = time(name, entry).flatMap { $0 <= now ? $0 : nil }
+          if told ?? written(path / name) < oldest {
+            old.append((name, entry.id))
+          } else {
+            rest += 1
+            if told != nil { young += 1 }
+          }
         }
         for (name, id) in old {
           willGo(id)
@@ -113,7 +121,7 @@ extension Office {
           emptied = []
         }
         visited += 1
-        return visited < limit && !(old.isEmpty && rest >= Office.proof)
+        return visited < limit && !(old.isEmpty && young >= Office.proof)
       }
     }
   }
@@ -127,9 +135,7 @@ extension Topic {
   fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
     guard let keep = try office.settings(ofTopic: name).keep else { return }
     let oldest = now - keep.wholeSeconds
-    try office.prune(layout.cur, bags: bags) { folder, name, entry in
-      (entry.id.sent.flatMap { $0 <= now ? $0 : nil } ?? office.written(folder / name)) < oldest
-    }
+    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { _, entry in entry.id.sent }
   }
 }
 
@@ -143,15 +149,14 @@ extension Mailbox {
     let oldest = now - keep.wholeSeconds
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
-    try office.prune(layout[.done], bags: bags, willGo: forget) { folder, name, entry in
-      let time = entry.doneAt.map { $0 / 1000 } ?? entry.id.sent
-      return (time.flatMap { $0 <= now ? $0 : nil } ?? office.written(folder / name)) < oldest
+    try office.prune(layout[.done], before: oldest, now: now, bags: bags, willGo: forget) { _, entry in
+      entry.doneAt.map { $0 / 1000 } ?? entry.id.sent
     }
     if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date
-    try office.prune(layout[.log]) { _, name, _ in
+    try office.prune(layout[.log], before: oldest, now: now) { name, _ in
       let day = name.description
-      return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay
+      return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay ? .min : now
     }
   }
 }

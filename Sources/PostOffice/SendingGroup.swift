@@ -168,7 +168,14 @@ package final class SendingGroup {
         try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try new.sync(for: accepted) }
       } catch {
         for letter in accepted {
-          try? new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
+          do throws(Errno) {
+            try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
+          } catch .noEntry {} catch let why {
+            // A disk that fails, and is read-only by now.
+            throw PostError(
+              error.kind,
+              "\(error.message); letter \(letter.id) can not be taken back either, and may still be delivered: \(why)")
+          }
         }
         throw error
       }

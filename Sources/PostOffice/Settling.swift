@@ -131,17 +131,28 @@ extension Mailbox {
     for folder in first { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
     for folder in last { sync(folder.path) { () throws(Errno) in try folder.directory.sync() } }
     // cur/ before bags: a letter in hands came from there.
-    for path in sources.sorted(by: { $0 == layout[.cur] || $1 != layout[.cur] && $0 < $1 })
-    where !folders.contains(where: { $0.path == path }) {
+    for path in sources.sorted(by: { $0 == layout[.cur] || $1 != layout[.cur] && $0 < $1 }) {
+      let isSynced = folders.contains { $0.path == path }
       sync(path) { () throws(Errno) in
         // A bag that is gone was made durable by whoever removed it.
-        do throws(Errno) { try office.root.directory(path).sync() } catch .noEntry {}
+        do throws(Errno) { try syncSource(path, isSynced: isSynced) } catch .noEntry {}
       }
     }
     if let trouble { throw trouble }
     // Its own directories, that is: letters that came back may have gone into a bag.
     for folder in folders where places.contains(where: { layout[$0] == folder.path }) {
       if let size = try? folder.directory.file.status().size { office.sealIfFull(folder.path, size: size) }
+    }
+  }
+
+  /// Makes it durable that letters left a directory. It may have been sealed since; or it was a bag of it that they
+  /// left, when another process claimed them, which did not say where.
+  private func syncSource(_ path: Path, isSynced: Bool) throws(Errno) {
+    let isSealable = path != layout[.cur] && path.parent == layout.root
+    if isSealable, try office.hasBags(of: path) {
+      try office.root.directory(path).syncFileSystem()
+    } else if !isSynced {
+      try office.root.directory(path).sync()
     }
   }
 

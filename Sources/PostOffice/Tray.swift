@@ -73,7 +73,7 @@ final class Tray {
   /// Opens the directory that bears the path now, if the one that was open has been removed: an empty bag.
   private func reopened() throws(Errno) -> Bool {
     switch folder {
-    case nil: return false
+    case nil: return try office.root.exists(path)  // another has just been put in its place
     case .some(let folder):
       guard try folder.file.status().links == 0 else { return false }
       // What had a name there was moved on by others: that must not be forgotten before it is durable.
@@ -121,7 +121,7 @@ extension Office {
   func syncSealed(_ folder: Path, _ letters: [Parcel]) throws(Errno) {
     do throws(Errno) {
       let directory = try root.directory(folder)
-      if try bags(of: folder).isEmpty { return try directory.sync() }
+      if try !hasBags(of: folder) { return try directory.sync() }
       try directory.syncFileSystem()
     } catch .denied {
       if letters.isEmpty { throw .denied }

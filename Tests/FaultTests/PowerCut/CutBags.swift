@@ -89,6 +89,12 @@ extension CutSuccession {
       "release beside bags, then retry",
       CutScenario("", "release stock 1", prepare: leasedBesideBags),
       then: CutScenario("", "release stock 1", codes: [0, 66])),
+    CutSuccession(
+      "lease from a bag, then done", CutScenario("", "read stock --lease 1h", prepare: inBags),
+      then: CutScenario("", "done stock 1", codes: [0, 66])),
+    CutSuccession(
+      "lease from a bag, then release", CutScenario("", "read stock --lease 1h", prepare: inBags),
+      then: CutScenario("", "release stock 1", codes: [0, 66])),
     CutSuccession("retry from bags, then retry", CutScenario("", "retry stock ALL", prepare: failedInBags)),
     CutSuccession("sweep puts back, then sweep", CutScenario("", "sweep", prepare: dueInBags)),
   ]

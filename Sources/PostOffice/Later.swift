@@ -16,7 +16,9 @@ extension Mailbox {
   ///   - opened: `later/`, if it is open.
   ///   - bags: its bags, if they have been looked for since.
   /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
-  func putBackDue(_ opened: OpenFolder? = nil, _ bags: [Bag]? = nil) throws(PostError) -> (putBack: Int, next: Int64?) {
+  func putBackDue(
+    _ opened: OpenFolder? = nil, _ bags: [Bag]? = nil
+  ) throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     let later = layout[.later]
     do throws(Errno) {

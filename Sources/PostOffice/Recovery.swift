@@ -58,8 +58,11 @@ extension Topic {
         case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
         }
       }
+      last = names.last
+      if orphans.isEmpty, names.count < Topic.passLimit { return rest }
+      if orphans.isEmpty { continue }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
-      let isDone = try withLock(for: orphans) { () throws(PostError) in
+      let isDone = try withLock { () throws(PostError) in
         let (having, blind) = try mailboxesHaving(orphans)
         // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
         // not vanish from here before the others have it.
@@ -71,7 +74,6 @@ extension Topic {
       // Another finisher may have listed new/ before our orphans came.
       if !isDone { return max(rest, .inOthersHands) }
       if rest == .inTrouble || names.count < Topic.passLimit { return rest }
-      last = names.last
     }
     return .inOthersHands
   }
@@ -257,13 +259,6 @@ extension Topic {
       do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
     }
     return names.count
-  }
-
-  /// The same, if there are letters to be sorted.
-  private func withLock(
-    for orphans: [Orphan], _ work: () throws(PostError) -> Void
-  ) throws(PostError) -> Bool {
-    try orphans.isEmpty ? true : withLock(work)
   }
 
   /// Runs `work` while no other process finishes anything in this topic. If one does, there is

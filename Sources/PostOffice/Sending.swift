@@ -11,8 +11,8 @@ public struct Envelope: Sendable {
   public init() {}
 
   /// - Throws: bad data, if it cannot stand in a header.
-  public init(subject: String, contentType: String? = nil) throws(PostError) {
-    headers.append(try Headers.Field("Subject", subject))
+  public init(subject: String?, contentType: String? = nil) throws(PostError) {
+    if let subject { headers.append(try Headers.Field("Subject", subject)) }
     if let contentType { headers.append(try Headers.Field("Content-Type", contentType)) }
   }
 

@@ -174,7 +174,8 @@ package final class SendingGroup {
             // A disk that fails, and is read-only by now.
             throw PostError(
               error.kind,
-              "\(error.message); letter \(letter.id) can not be taken back either, and may still be delivered: \(why)")
+              "\(error.message); letter \(letter.id) can not be taken back either, and may still be delivered: \(why)"
+            )
           }
         }
         throw error

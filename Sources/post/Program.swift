@@ -16,7 +16,7 @@ enum Program {
   ]
 
   /// The verb of this name. Not looked for in the list, for to make that costs more than to parse a command line.
-  private static func verb(_ name: String) -> (any Verb.Type)? {
+  static func verb(_ name: String) -> (any Verb.Type)? {
     switch name {
     case Send.name: Send.self
     case Subscribe.name: Subscribe.self

@@ -89,6 +89,16 @@ import Testing
     #expect(box.topicEntries("held").isEmpty)
   }
 
+  @Test(.needsStrace) func aRefusedLetterThatCannotBeTakenBackIsToldOf() throws {
+    let sent = try box.shell(
+      """
+      strace -o /dev/null -e inject=fsync:error=EIO:when=2 -e inject=unlinkat:error=EROFS post send orders -m a
+      """)
+    #expect(sent.code == 74)
+    #expect(sent.errors.contains("may still be delivered: Read-only file system"))
+    #expect(try box.must("read", "stock") == "a")
+  }
+
   @Test(.needsOtherUser) func aMailboxThatTheSenderMayNotWriteIsHeldFor() throws {
     try box.script("chmod -R a+rwX spool/topics spool/mailboxes/invoice; chmod -R go-w spool/mailboxes/stock")
     let sent = try box.shell("\(Machine.asNobody) post send orders -m a")

@@ -13,6 +13,10 @@ import Testing
     #expect(Program.grammar.mistakes() == [])
   }
 
+  @Test func everyVerbIsFoundByItsName() {
+    for verb in Program.verbs { #expect(Program.verb(verb.name) == verb) }
+  }
+
   @Test func helpNamesEveryCommand() throws {
     let help = try box.must("help")
     #expect(help == (try box.must("--help")))

@@ -29,7 +29,7 @@ struct Bag: Hashable, Comparable {
 
   /// Reads the name of a bag of a place; nil: it is none. There may be thousands, and every reader reads them all.
   init?(_ name: UnsafeRawBufferPointer, of place: Path, inode: UInt64 = 0) {
-    guard name.starts(with: place.bytes) else { return nil }
+    guard place.bytes.withUnsafeBytes({ name.begins(with: $0) }) else { return nil }
     var index = place.bytes.count
     func next() -> Int64? {
       guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }

@@ -84,7 +84,7 @@ struct Window {
 extension EntryName {
   /// Whether a file name in `new/` says that attempts were made. Most say nothing: no name is taken apart.
   fileprivate static func isTriedBefore(_ name: UnsafeRawBufferPointer) -> Bool {
-    guard let comma = name.lastIndex(of: UInt8(ascii: ",")) else { return false }
+    guard name.has(UInt8(ascii: ",")), let comma = name.lastIndex(of: UInt8(ascii: ",")) else { return false }
     return name[(comma + 1)...].starts(with: "A=".utf8)
   }
 
@@ -106,7 +106,7 @@ private struct Oldest {
   var isEmpty: Bool { letters.isEmpty }
 
   mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
-    if let last, !name.lexicographicallyPrecedes(last.bytes) { return }
+    if let last, !last.bytes.withUnsafeBytes({ name.precedes($0) }) { return }
     letters.append((folder, Path(name)))
     if letters.count / 2 > limit + 8 { trim() }
   }

@@ -28,4 +28,19 @@ import Testing
     #expect(visible("a\u{1b}[31mb\n\u{9b}") == "a\\x1b[31mb\\x0a\\x9b")
     #expect(visible("Grüße") == "Grüße")
   }
+
+  @Test(arguments: ["", "a", "ab", "b", "a.", "\u{e9}", "aa", "a/b"])
+  func theOrderIsThatOfBytes(text: String) {
+    for other in ["", "a", "ab", "b", "a.", "\u{e9}", "aa", "a/b"] {
+      let (one, two) = (Array(text.utf8), Array(other.utf8))
+      #expect((Path(text) < Path(other)) == one.lexicographicallyPrecedes(two))
+      one.withUnsafeBytes { one in
+        two.withUnsafeBytes { two in
+          #expect(one.precedes(two) == one.lexicographicallyPrecedes(two))
+          #expect(one.begins(with: two) == text.utf8.starts(with: other.utf8))
+          #expect(one.has(UInt8(ascii: "b")) == text.contains("b"))
+        }
+      }
+    }
+  }
 }

@@ -65,7 +65,8 @@ import Testing
     try office.subscribe(recent, to: orders, from: .since(.seconds(3600)))
     #expect(try office.mailbox(all).count(.new) == 2)
     #expect(try office.mailbox(none).count(.new) == 0)
-    #expect(try office.mailbox(recent).find("", in: [.new]).map(\.name) == [id.path])
+    let found = try office.mailbox(recent).find("", in: [.new]).map(\.name)
+    #expect(found == [id.path])
     #expect(box.names(in: "spool/topics/orders/subscribers") == ["all", "none", "recent"])
   }
 

@@ -84,6 +84,8 @@ import Testing
     "sweep: fsync spool/topics/orders/cur",
     // Before an exchange. It is missed if the sealer dies and a letter comes: that has a test of its own.
     "sweep: fsync spool/topics/orders/bags", "subscribe: fsync spool/mailboxes/audit/bags",
+    // Of a letter that may have been leased from a bag. Without it, it may wait in two bags: the judge sees one place.
+    "release: syncfs",
   ]
 
   /// The empty directory that takes a full one's place must not hang on a name that is not sure: a letter comes into
@@ -146,7 +148,7 @@ import Testing
       && !recording.scenario.words.contains("--lease")  // claimed only
     {
       var trace = recording.trace
-      trace.steps.removeAll { $0.isSync && $0.text.contains("/mailboxes/") }
+      trace.steps.removeAll { $0.isSync && ($0.text.contains("/mailboxes/") || $0.text.hasPrefix("syncfs")) }
       #expect(replay(recording.with(trace)).count(.undone) > 0, "\(recording.scenario.name)")
       count += 1
     }

@@ -168,7 +168,9 @@ extension Topic {
         }
         return try linkBacklog(mailbox, since: since, isQuiet: isQuiet)
       }
-      guard try mark.tryLock(.shared, byte: sorterByte) else { return true }  // it will do it itself
+      // Locked, its subscriber lives and will do it; unless that is us, and a child of this process, which is about to
+      // exec, still has the mark that we have closed.
+      guard try mark.tryLock(.shared, byte: sorterByte) || since != nil else { return true }
       if try office.root.exists(layout.subscriber(mailbox)) {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
         let since = text.hasPrefix("Since: ") ? Int64(text.dropFirst(7).filter(\.isNumber)) : nil

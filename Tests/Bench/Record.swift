@@ -34,7 +34,9 @@ enum Record {
       return [head] + section.comparisons.map { ["\($0.ratio) \($0.range)", $0.goal, $0.against, $0.peer] }
     }
     let headings = [["ratio", "goal", "post, and against what", "figure"], ["---", "---", "---", "---"]]
-    return (headings + lines).map { "| \($0.joined(separator: " | ")) |\n" }.joined()
+    // A pipe in a cell would end it.
+    let rows = (headings + lines).map { cells in cells.map { $0.replacing("|", with: "\\|") } }
+    return rows.map { "| \($0.joined(separator: " | ")) |\n" }.joined()
   }
 
   /// The day in UTC: 2026-11-26.

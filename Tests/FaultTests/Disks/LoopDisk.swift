@@ -45,7 +45,7 @@ enum FileSystem: String, CaseIterable, Sendable {
   /// A fast commit of several blocks, the first since a full commit, that a cut tears apart, ends the kernel's replay with
   /// an error instead of being passed over (Linux 6.18: "JBD2: journal recovery failed"; 4 of 100 copies made while
   /// nothing but a loop of creat(2) and fsync(2) was at work). Nobody has been promised anything of it: its fsync has
-  /// not returned. e2fsck leaves it out.
+  /// not returned. e2fsck leaves it out. What does not mount for any other reason is a failure.
   var repairer: String? { self == .fastCommit ? "e2fsck -p" : nil }
 
   /// Whether the ioctl FS_IOC_SHUTDOWN cuts it off (btrfs knows it since Linux 6.19 only).
@@ -154,7 +154,7 @@ struct LoopDisk {
     look() {
       if ! mount -o loop "$2" /mnt/disk 2> "cuts/$1/unmountable"; then
         dmesg | tail -n 20 >> "cuts/$1/unmountable" || true
-        if test -z "$REPAIRER"; then return 0; fi
+        if test -z "$REPAIRER" || ! grep -q "journal recovery failed" "cuts/$1/unmountable"; then return 0; fi
         $REPAIRER "$2" > "cuts/$1/repaired" 2>&1 || true
         if ! mount -o loop "$2" /mnt/disk 2>> "cuts/$1/unmountable"; then return 0; fi
       fi

@@ -68,7 +68,8 @@ import Testing
     try office.box.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 5, 0] })
     #expect(office.lines(of: "begun").map { ids($0).count } == [3, 2])
-    #expect(office.names("holders").isEmpty)
+    // The watcher, still at work, lets go of it a moment after the letters are done.
+    #expect(eventually { office.names("holders").isEmpty })
   }
 
   @Test func oneBadLetterAmongTwentyHoldsBackNoOther() throws {
@@ -141,7 +142,7 @@ import Testing
     #expect(office.lines(of: "begun").map { self.ids($0) } == [ids] + ids.map { [$0] })
     #expect(Set(office.attempts(in: "done").values) == ["2"])
     #expect(try office.box.post("sweep").code == 0)
-    #expect(office.names("holders").isEmpty)
+    #expect(eventually { office.names("holders").isEmpty })
   }
 
   @Test func aBatchThatTakesTooLongIsEndedAndEachLetterTriedAlone() throws {

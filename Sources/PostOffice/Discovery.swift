@@ -6,7 +6,7 @@ extension Watcher {
   /// Looks which topics and mailboxes there are, and reads settings anew.
   package func discover() {
     for target in [WatchList.Target.office, .topics, .mailboxes] { watches.add(target) }
-    hasUnserved = false
+    (unserved, discoverAt) = (nil, nil)
     do throws(PostError) {
       let names = try office.names(in: Layout.topics)
       for name in topics.keys where !names.contains(name) { topics[name] = nil }
@@ -14,8 +14,15 @@ extension Watcher {
       let mailboxes = try office.names(in: Layout.mailboxes)
       for name in Set(desks.keys).subtracting(mailboxes) { close(name) }
       for name in mailboxes { open(name, isNew: true) }
-      rota.limit = try office.settings().maxHandlers
-    } catch { office.warn(error.message) }
+    } catch {
+      office.warn(error.message)
+      unserved = error.kind
+      comeBack(after: error)
+    }
+    do throws(PostError) { rota.limit = try office.settings().maxHandlers } catch {
+      office.warn(error.message)
+    }
+    if discoverAt == nil { discoverPause = Schedule.firstPause }
     noticeBlindness()
   }
 
@@ -109,9 +116,17 @@ extension Watcher {
       close(name)  // not yet complete, or just removed; its directory tells when that changes
     } catch {
       let isServed = desks[name]?.schedule.isOpen == true
-      if !isServed { hasUnserved = true }
+      if !isServed { unserved = error.kind }
       office.warn(error.message + (isServed ? "; the old settings stay" : "; mailbox \(name) is not served"))
+      comeBack(after: error)
     }
+  }
+
+  /// Some trouble passes, and nothing tells when. Of settings that are put right we hear.
+  private func comeBack(after error: PostError) {
+    guard [.tryAgain, .io].contains(error.kind), discoverAt == nil else { return }
+    discoverAt = Clock.monotonic + discoverPause
+    discoverPause = min(2 * discoverPause, Schedule.longestPause)
   }
 
   private func close(_ name: Name) {

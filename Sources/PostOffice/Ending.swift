@@ -38,13 +38,11 @@ extension Watcher {
       let due = try settle(end.claim, end.verdict, end.settings, desk, end.words)
       desk.giveUp(end.claim, of: end.errand, due: due)
     } catch {
-      // A letter that somebody took away, or a disk that is broken, is not waited for.
-      let mayPass = [.tryAgain, .noPermission, .cannotCreate].contains(error.kind)
-      if mayPass {
+      if desk.mailbox.isInHands(end.claim) {
         desk.keep(end)
         burdened[desk.key] = desk
       } else {
-        desk.giveUp(end.claim, of: end.errand, due: nil)
+        desk.giveUp(end.claim, of: end.errand, due: nil)  // somebody took it away
       }
       throw error
     }

@@ -316,7 +316,10 @@ extension Office {
     } catch .invalid {
       throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
     } catch {
-      throw PostError(.badSettings, PostError(error, "cannot read \(path)").message)
+      let trouble = PostError(error, "cannot read \(path)")
+      // The one will not pass by itself, the other may.
+      throw [.noPermission, .cannotCreate].contains(trouble.kind)
+        ? PostError(.badSettings, trouble.message) : trouble
     }
     guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
       throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")

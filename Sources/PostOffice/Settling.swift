@@ -173,6 +173,11 @@ extension Mailbox {
     do throws(PostError) { try syncSettled() } catch { office.warn(error.message) }
   }
 
+  /// Whether the letter of a claim is still in `cur/`. If we cannot see, it is.
+  func isInHands(_ claim: Claim) -> Bool {
+    do throws(Errno) { return try office.root.exists(layout[.cur] / claim.entry.path) } catch { return true }
+  }
+
   fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
     do throws(Errno) {
       do throws(Errno) {

@@ -48,8 +48,12 @@ public final class Watcher {
   private var isEnding = false
   /// Why it had to stop.
   private var fate: PostError?
-  /// Mailboxes that are not served, because of their settings.
-  var hasUnserved = false
+  /// Not every mailbox is served, or known: why.
+  var unserved: PostError.Kind?
+  /// When to look again which topics and mailboxes there are, after trouble.
+  var discoverAt: Int64?
+  /// The pause before that, each time longer.
+  var discoverPause = Schedule.firstPause
   var hasToldBlindness = false
   var nextKey: Rota.Key = 1
   /// Locked while we are at work, if nobody else has locked it.
@@ -141,14 +145,17 @@ public final class Watcher {
     testHearing()
     while true {
       let now = Clock.monotonic
-      let hasMore = stopping == nil && !isEnding && work(now)
+      var hasMore = stopping == nil && !isEnding && work(now)
       if let deadline = stopping, deadline <= now {
         for job in jobs { job.handler.stop(now: now) }
         for (stream, _) in streams { stream.stop(now: now) }
       }
       if !unsynced.isEmpty, now - lastSync >= Watcher.syncInterval { sync() }
       nextBeat = beat(self)
-      if untilEmpty, !hasMore, jobs.isEmpty, isIdle { isEnding = true }
+      if untilEmpty, !hasMore, jobs.isEmpty, isIdle {
+        hasMore = triesAgain()
+        isEnding = !hasMore
+      }
       if isEnding || stopping != nil {
         for (stream, _) in streams { stream.close() }
         if jobs.isEmpty, streams.isEmpty { break }
@@ -172,9 +179,7 @@ public final class Watcher {
       let kind = waiting.schedule.isHandlerBroken ? .badSettings : waiting.trouble?.kind ?? .io
       throw PostError(kind, "letters of mailbox \(waiting.name) wait, for the reason given above")
     }
-    if hasUnserved {
-      throw PostError(.badSettings, "not every mailbox was served, for the reason given above")
-    }
+    if let unserved { throw PostError(unserved, "not every mailbox was served, for the reason given above") }
   }
 
   // MARK: One round
@@ -186,6 +191,7 @@ public final class Watcher {
       for desk in desks.values { desk.mailbox.forgetUnreadable() }
     }
     if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
+    if let due = discoverAt, due <= now { discover() }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
     for desk in burdened.values where (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
     var turns = 0
@@ -254,6 +260,7 @@ public final class Watcher {
       if let wakeAt = rota.wakeAt { times.append(wakeAt) }
       times += burdened.values.map { $0.schedule.pausedUntil ?? now }
       times += topics.values.compactMap(\.checkAt)
+      if let discoverAt { times.append(discoverAt) }
       if let nextSweep { times.append(nextSweep) }
       if !untilEmpty || watches.isBlind { times.append(max(now, nextScan)) }
     }
@@ -305,6 +312,18 @@ public final class Watcher {
     desks.values.allSatisfy { $0.schedule.isIdle || $0.schedule.isKnownBroken || !$0.schedule.isOpen }
       && topics.values.allSatisfy { $0.checkAt == nil || $0.isInTrouble }
       && !streams.contains(where: \.handler.hasLetters)
+  }
+
+  /// Gives letters that were passed over, since they could not be read, a last chance.
+  /// - Returns: whether there are some. If it fails, their mailbox is in trouble.
+  private func triesAgain() -> Bool {
+    let again = desks.values.filter { !$0.mailbox.unreadable.isEmpty && !$0.schedule.isKnownBroken }
+    for desk in again {
+      desk.mailbox.forgetUnreadable()
+      desk.mailbox.window.arrived()
+      desk.schedule.hint()
+    }
+    return !again.isEmpty
   }
 
   private func sync() {

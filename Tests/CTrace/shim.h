@@ -2,6 +2,7 @@
 #pragma once
 #include <elf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ptrace.h>
@@ -10,6 +11,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /// Takes over a process that runs. It dies with us, stops when it calls execve(2), and tells its system
@@ -26,6 +28,17 @@ static inline long ctrace_go(pid_t pid, int signal) {
 
 /// Lets a stopped process run for good.
 static inline long ctrace_detach(pid_t pid) { return ptrace(PTRACE_DETACH, pid, NULL, 0L); }
+
+static inline void ctrace_expire(union sigval pid) { kill(pid.sival_int, SIGKILL); }
+
+/// Makes a timer that kills a process after some seconds, timer_create(2).
+static inline int ctrace_limit(pid_t pid, int seconds, timer_t *timer) {
+  struct sigevent event = {
+      .sigev_notify = SIGEV_THREAD, .sigev_value.sival_int = pid, .sigev_notify_function = ctrace_expire};
+  struct itimerspec time = {.it_value.tv_sec = seconds};
+  if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0) return -1;
+  return timer_settime(*timer, 0, &time, NULL);
+}
 
 /// Waits for a stop.
 /// Returns 1 and what waitpid(2) says of it; 0 if the process has ended: then it is still to be reaped.

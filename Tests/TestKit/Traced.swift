@@ -19,6 +19,7 @@ package struct Call: Sendable {
 }
 
 package final class Traced {
+  private var limit: TimeLimit?
   private let running: Running
   private let gate: Path
   private var memory: Memory?
@@ -36,9 +37,10 @@ package final class Traced {
   ///     not traced, and never off.
   ///   - afterLinking: lets the dynamic linker do its work first, which takes most of the calls of a short
   ///     program; they are not seen.
+  ///   - limit: seconds after which it is killed, or one that sleeps for ever would stop the tests.
   package init(
     _ sandbox: Sandbox, _ words: [Path], input: [UInt8] = [], environment: [String: String] = [:],
-    clockOffset: Int64? = nil, afterLinking: Bool = false
+    clockOffset: Int64? = nil, afterLinking: Bool = false, limit: Int32 = 120
   ) throws {
     gate = sandbox.root / "gate-\(Host.random)"
     guard mkfifo(gate.description, 0o600) == 0 else { throw Errno(errno) }
@@ -46,6 +48,7 @@ package final class Traced {
     running = try sandbox.start(
       ["/bin/sh", "-c", ": < \"$0\"; exec \"$@\"", gate] + words, input: input, environment: environment)
     guard ctrace_seize(running.pid) == 0 else { throw Errno(errno) }
+    self.limit = try TimeLimit(limit, for: running.pid)
     let opened = open(gate.description, O_RDWR | O_CLOEXEC)  // for writing alone it would wait for the shell
     guard opened >= 0 else { throw Errno(errno) }
     try waitForExec()
@@ -210,6 +213,7 @@ package final class Traced {
     if !hasEnded {
       if clockOffset != 0 || sleptOffset != 0 { while try next() != nil {} } else { ctrace_detach(pid) }
     }
+    limit = nil
     return try running.wait()
   }
 
@@ -301,6 +305,17 @@ package func onOneProcessor<Value>(_ work: () throws -> Value) rethrows -> Value
   ctrace_pin(&allowed)
   defer { ctrace_unpin(allowed) }
   return try work()
+}
+
+/// Kills a process that lives too long. It goes before the process is reaped: its number may then be another's.
+private struct TimeLimit: ~Copyable {
+  private var timer: timer_t?
+
+  init(_ seconds: Int32, for pid: Int32) throws {
+    guard ctrace_limit(pid, seconds, &timer) == 0 else { throw Errno(errno) }
+  }
+
+  deinit { timer_delete(timer) }
 }
 
 /// The memory of a process, proc_pid_mem(5).

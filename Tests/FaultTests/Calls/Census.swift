@@ -116,6 +116,11 @@ struct Census {
   /// How often a mailbox has a letter, in any state.
   func count(of body: String, in mailbox: String) -> Int { mailboxes[mailbox]?[body]?.count ?? 0 }
 
+  /// Whether a letter is where its mailbox is done with it.
+  func hasEnded(_ body: String, in mailbox: String) -> Bool {
+    place(of: body, in: mailbox).map { ["done", "failed"].contains($0) } == true
+  }
+
   /// Where a mailbox has a letter; nil if nowhere, or in several places.
   func place(of body: String, in mailbox: String) -> String? {
     let places = mailboxes[mailbox]?[body] ?? []

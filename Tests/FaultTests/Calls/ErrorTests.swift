@@ -127,6 +127,10 @@ import Testing
     try stage.passBy(number)
     let census = try stage.census()
     stage.expectOrder(census, place)
+    if ended.code == 0, scenario.command.contains("--until-empty") {
+      let open = scenario.has.filter { !census.hasEnded($0, in: scenario.mailbox) }
+      stage.toll.expect(open == [], or: .stuck, "\(open) waits, but it said that nothing does, \(place)")
+    }
     let accepted = accepted(ended, scenario)
     for (index, body) in scenario.sends.enumerated() {
       let isAccepted = index < accepted

@@ -35,6 +35,12 @@ import Testing
     #expect(!box.exists("made"))
   }
 
+  @Test func aProgramThatSleepsForEverIsEnded() throws {
+    let traced = try Traced(box, ["/bin/sleep", "infinity"], limit: 1)
+    while try traced.next() != nil {}
+    #expect(try traced.wait().code == 137)
+  }
+
   @Test func theWallClockCanBeAnother() throws {
     let traced = try Traced(box, ["/bin/date", "+%Y"], clockOffset: -3600 * 24 * 366 * 10)
     let before = try box.shell("date +%Y").text

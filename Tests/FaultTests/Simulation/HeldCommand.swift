@@ -89,7 +89,7 @@ final class HeldCommand {
     let environment = environment.merging(["SWIFT_DETERMINISTIC_HASHING": "1"]) { $1 }
     traced = try Traced(
       box, [Sandbox.binary] + words.map { Path($0) }, input: Array(input.utf8), environment: environment,
-      clockOffset: 0, afterLinking: true)
+      clockOffset: 0, afterLinking: true, limit: 3600)
   }
 
   /// Lets the command make so many calls that others could notice.

@@ -191,24 +191,20 @@ package struct Directory: ~Copyable {
   /// From where it stands: at the start, if it has just been opened.
   /// - Parameter body: says whether to go on.
   private borrowing func walk(_ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Bool) throws(Errno) {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 8)
+    let size = 32 << 10
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
     defer { buffer.deallocate() }
     while true {
       let filled: Int
-      do throws(Errno) {
-        filled = try check { clinux_getdents64(fd, buffer.baseAddress, UInt(buffer.count)) }
-      } catch .noEntry { return }  // removed since it was opened, so empty
+      do throws(Errno) { filled = try check { clinux_getdents64(fd, buffer, UInt(size)) } } catch .noEntry {
+        return  // removed since it was opened, so empty
+      }
       if filled == 0 { return }
-      var offset = 0
-      while offset < filled {  // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, name
-        let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-        let field = UnsafeRawBufferPointer(rebasing: buffer[(offset + 19)..<(offset + length)])
-        let end = field.firstIndex(of: 0) ?? field.endIndex
-        let name = UnsafeRawBufferPointer(rebasing: field[..<end])
-        let isDots = name.allSatisfy { $0 == UInt8(ascii: ".") } && name.count <= 2
-        let inode = buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-        if !isDots, !body(name, inode) { return }
-        offset += length
+      var entry = buffer
+      while entry < buffer + filled {  // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, name
+        let name = UnsafeRawBufferPointer(cString: entry + 19)
+        if !name.isDots, !body(name, entry.loadUnaligned(as: UInt64.self)) { return }
+        entry += Int(entry.loadUnaligned(fromByteOffset: 16, as: UInt16.self))
       }
     }
   }
@@ -218,6 +214,18 @@ package struct Directory: ~Copyable {
     var found = [Path]()
     try forEachName { found.append(Path($0)) }
     return found.sorted()
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  fileprivate init(cString start: UnsafeMutableRawPointer) {
+    self.init(start: start, count: strlen(start.assumingMemoryBound(to: CChar.self)))
+  }
+
+  /// `.` and `..` are in every directory.
+  fileprivate var isDots: Bool {
+    let dot = UInt8(ascii: ".")
+    return first == dot && (count == 1 || count == 2 && self[1] == dot)
   }
 }
 

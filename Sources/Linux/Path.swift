@@ -85,6 +85,15 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
     left.terminated.withUnsafeBytes { left in right.terminated.withUnsafeBytes { left.precedes($0) } }
   }
 
+  /// The same with a name that the kernel lends us: whether that is before this one.
+  package func follows(_ name: UnsafeRawBufferPointer) -> Bool {
+    terminated.withUnsafeBytes { name.precedes(UnsafeRawBufferPointer(rebasing: $0[..<($0.count - 1)])) }
+  }
+
+  package func isSame(as name: UnsafeRawBufferPointer) -> Bool {
+    terminated.withUnsafeBytes { $0.count == name.count + 1 && $0.begins(with: name) }
+  }
+
   /// Lends the NUL-terminated bytes to one system call, run again while signals interrupt it.
   @inline(__always)
   func call<Result: FixedWidthInteger & SignedInteger>(

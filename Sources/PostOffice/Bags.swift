@@ -12,10 +12,47 @@
 
 import Linux
 
-/// A sealed directory.
+/// A sealed directory. There may be thousands, and every reader reads the names of them all.
 struct Bag: Hashable, Comparable {
-  /// Which directory it was: `new`; or `again`, for letters that came back into `new` while others waited in bags.
-  let place: Path
+  /// Which directory it was.
+  enum Kind: CaseIterable {
+    case new
+    /// Letters that came back into `new` while others waited in bags.
+    case again
+    case cur, later, done, failed, tmp
+
+    /// Its name.
+    var word: StaticString {
+      switch self {
+      case .new: "new"
+      case .again: "again"
+      case .cur: "cur"
+      case .later: "later"
+      case .done: "done"
+      case .failed: "failed"
+      case .tmp: "tmp"
+      }
+    }
+
+    private static let all = allCases
+
+    /// - Parameter isFit: gets the name.
+    fileprivate init?(where isFit: (UnsafeRawBufferPointer) -> Bool) {
+      let kind = Kind.all.first {
+        isFit(UnsafeRawBufferPointer(start: $0.word.utf8Start, count: $0.word.utf8CodeUnitCount))
+      }
+      guard let kind else { return nil }
+      self = kind
+    }
+
+    /// That of a directory; nil: it is never sealed.
+    init?(_ folder: Path) {
+      let name = folder.name
+      self.init { name.isSame(as: $0) }
+    }
+  }
+
+  let kind: Kind
   /// The lowest is read first. Of bags of `later`: no letter in it is due before, seconds since 1970.
   let number: Int64
   /// Of several bags of one number: which it is.
@@ -23,58 +60,62 @@ struct Bag: Hashable, Comparable {
   /// Its inode; 0 if it is not known.
   var inode: UInt64 = 0
 
-  init(_ place: Path, _ number: Int64, part: Int = 0) {
-    (self.place, self.number, self.part) = (place, number, part)
+  init(_ kind: Kind, _ number: Int64, part: Int = 0) {
+    (self.kind, self.number, self.part) = (kind, number, part)
   }
 
-  /// Reads the name of a bag of a place; nil: it is none. There may be thousands, and every reader reads them all.
-  init?(_ name: UnsafeRawBufferPointer, of place: Path, inode: UInt64 = 0) {
-    guard place.bytes.withUnsafeBytes({ name.begins(with: $0) }) else { return nil }
-    var index = place.bytes.count
+  /// Reads the name of a bag; nil: it is none.
+  init?(_ name: UnsafeRawBufferPointer, inode: UInt64 = 0) {
+    guard let kind = Kind(where: { name.begins(with: $0) }) else { return nil }
+    var index = kind.word.utf8CodeUnitCount
     func next() -> Int64? {
       guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
       index += 1
       let (start, end) = (index, min(name.count, index + 15))
       var value: Int64 = 0
       while index < end, name[index].isDigit {
-        value = value * 10 + Int64(name[index] - UInt8(ascii: "0"))
+        value = value &* 10 &+ Int64(name[index] &- UInt8(ascii: "0"))
         index += 1
       }
       return index > start ? value : nil
     }
     guard let number = next() else { return nil }
-    (self.place, self.number, self.inode) = (place, number, inode)
+    (self.kind, self.number, self.inode) = (kind, number, inode)
     if index == name.count { return }
     guard let part = next(), index == name.count else { return nil }
     self.part = Int(part)
+  }
+
+  init?(_ name: Path) {
+    guard let bag = name.bytes.withUnsafeBytes({ Bag($0) }) else { return nil }
+    self = bag
   }
 
   /// Its file name.
   var name: Path {
     let digits = String(number)
     let padding = String(repeating: "0", count: max(0, 10 - digits.count))
-    return Path("\(place.text).\(padding)\(digits)" + (part > 0 ? ".\(part)" : ""))
+    return Path("\(kind.word).\(padding)\(digits)" + (part > 0 ? ".\(part)" : ""))
   }
 
   static func < (left: Bag, right: Bag) -> Bool {
-    (left.number, left.part) < (right.number, right.part)
+    left.number == right.number ? left.part < right.part : left.number < right.number
+  }
+
+  /// A directory is full when it is larger than this: bytes, as stat(2) tells them. On ext4 some 900 letters.
+  static let limit: Int64 = 64 << 10
+}
+
+extension [Bag] {
+  /// Takes the lowest out. Mostly the first that is looked at is the last, and to sort them all would be in vain.
+  mutating func popLowest() -> Bag? {
+    guard let lowest = indices.min(by: { self[$0] < self[$1] }) else { return nil }
+    swapAt(lowest, count - 1)
+    return popLast()
   }
 }
 
-enum Bags {
-  /// A directory is full when it is larger than this: bytes, as stat(2) tells them. On ext4 some 900 letters.
-  static let limit: Int64 = 64 << 10
-  /// The bags of `new` to which letters come back, as long as others wait in bags.
-  static let again: Path = "again"
-  static let later: Path = "later"
-  /// Whose bags there may be.
-  static let places: [Path] = ["new", again, "cur", later, "done", "failed", "tmp"]
-
-  /// Whether an entry of `bags/` bears the name of one.
-  static func isBag(_ name: UnsafeRawBufferPointer) -> Bool { places.contains { Bag(name, of: $0) != nil } }
-}
-
-/// What the bags of a mailbox say of letters that wait; the lowest first.
+/// The bags of a mailbox with letters that wait, in no order.
 struct BagsOfNew {
   /// Bags of `new`; or, of another place, its own.
   var sealed: [Bag] = []
@@ -88,30 +129,23 @@ extension Office {
 
   /// The bags of a directory of letters, the lowest first.
   func bags(of folder: Path) throws(Errno) -> [Bag] {
-    let place = folder.name
+    let kind = Bag.Kind(folder)
     var found = [Bag]()
-    try forEachBag(beside: folder) { name, inode in
-      if let bag = Bag(name, of: place, inode: inode) { found.append(bag) }
-    }
+    try forEachBag(beside: folder) { bag in if bag.kind == kind { found.append(bag) } }
     return found.sorted()
   }
 
   /// The bags of a mailbox's `new`, and those of its `later`.
   func bagsOfNew(_ new: Path) throws(Errno) -> BagsOfNew {
     var bags = BagsOfNew()
-    let place = new.name
-    try forEachBag(beside: new) { name, inode in
-      if let bag = Bag(name, of: place, inode: inode) {
-        bags.sealed.append(bag)
-      } else if let bag = Bag(name, of: Bags.again, inode: inode) {
-        bags.returns.append(bag)
-      } else if let bag = Bag(name, of: Bags.later, inode: inode) {
-        bags.later.append(bag)
+    try forEachBag(beside: new) { bag in
+      switch bag.kind {
+      case .new: bags.sealed.append(bag)
+      case .again: bags.returns.append(bag)
+      case .later: bags.later.append(bag)
+      case .cur, .done, .failed, .tmp: break
       }
     }
-    bags.sealed.sort()
-    bags.returns.sort()
-    bags.later.sort()
     return bags
   }
 
@@ -122,10 +156,12 @@ extension Office {
     return !bags.sealed.isEmpty || !bags.returns.isEmpty
   }
 
-  private func forEachBag(
-    beside folder: Path, _ body: (_ name: UnsafeRawBufferPointer, _ inode: UInt64) -> Void
-  ) throws(Errno) {
-    do throws(Errno) { try root.directory(Layout.bags(of: folder)).forEachEntry(body) } catch .noEntry {}
+  private func forEachBag(beside folder: Path, _ body: (Bag) -> Void) throws(Errno) {
+    do throws(Errno) {
+      try root.forEachEntry(in: Layout.bags(of: folder)) { name, inode in
+        if let bag = Bag(name, inode: inode) { body(bag) }
+      }
+    } catch .noEntry {}
   }
 
   /// Goes through the directories in which the letters of a place lie: its bags, the lowest first, and last the
@@ -137,7 +173,7 @@ extension Office {
   ) throws(Errno) {
     let home = Layout.bags(of: folder)
     let (live, bags) = try foldersNow(of: folder)
-    for bag in bags.returns + bags.sealed {
+    for bag in bags.returns.sorted() + bags.sealed.sorted() {
       let path = home / bag.name
       guard let open = try openIfThere(path) else { continue }
       guard try body(path, open.directory) else { return }
@@ -145,7 +181,7 @@ extension Office {
     if let live { _ = try body(folder, live.directory) }
   }
 
-  /// The directory of a place, open; and its bags, as they are after that.
+  /// The directory of a place, open; and its bags, as they are after that, in no order.
   func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, bags: BagsOfNew) {
     for _ in 0..<4 {
       let live = try openIfThere(folder)
@@ -191,7 +227,7 @@ extension Office {
   ///   - folder: its path, such as `mailboxes/stock/new`.
   ///   - size: its size, as stat(2) tells it.
   func sealIfFull(_ folder: Path, size: Int64) {
-    guard size > Bags.limit, !unsealable.contains(folder) else { return }
+    guard size > Bag.limit, !unsealable.contains(folder) else { return }
     do throws(Errno) {
       if try seal(folder) { pruneAfterSealing(folder) }
     } catch let error where error == .notPermitted || error == .denied || error == .crossDevice {
@@ -203,6 +239,7 @@ extension Office {
   /// - Parameter ifEmpty: only replaces a directory that has grown and is empty by now, and else does nothing.
   /// - Returns: false if somebody else is at it, or has just done it.
   func seal(_ folder: Path, ifEmpty: Bool = false) throws(Errno) -> Bool {
+    guard let kind = Bag.Kind(folder) else { return false }
     let (home, place) = (Layout.bags(of: folder), folder.name)
     let house = try root.directory(folder.parent)
     if try !root.exists(home) { try makeBag(home, like: house) }
@@ -211,13 +248,13 @@ extension Office {
     // A symlink would lead elsewhere from there.
     guard try house.status(place).kind == .directory else { return false }
     let full = try house.directory(place)
-    guard try full.file.status().size > Bags.limit else { return false }
+    guard try full.file.status().size > Bag.limit else { return false }
     let isEmpty = try full.isEmpty()
     if ifEmpty {
       // In strict order a claimer holds cur/ by its lock, and finds nothing in it.
       guard isEmpty, try full.tryLock() else { return false }
     }
-    let bag = try nextBag(of: folder)
+    let bag = try nextBag(kind, of: folder)
     let name = bag.name
     do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}
     do throws(Errno) {
@@ -241,13 +278,13 @@ extension Office {
   }
 
   /// What a directory is called when it is sealed now.
-  private func nextBag(of folder: Path) throws(Errno) -> Bag {
+  private func nextBag(_ kind: Bag.Kind, of folder: Path) throws(Errno) -> Bag {
     let bags = try bags(of: folder)
-    guard folder.name == Bags.later else { return Bag(folder.name, (bags.last?.number ?? 0) + 1) }
+    guard kind == .later else { return Bag(kind, (bags.last?.number ?? 0) + 1) }
     // Those of later/ bear a time. Whoever was about to put a letter into it will have done so by then.
     let number = Clock.wall / 1_000_000_000 + 1
     let last = bags.last { $0.number == number }
-    return Bag(Bags.later, number, part: last.map { $0.part + 1 } ?? 0)
+    return Bag(.later, number, part: last.map { $0.part + 1 } ?? 0)
   }
 
   private func exchange(
@@ -256,7 +293,7 @@ extension Office {
     do throws(Errno) { try house.exchange(place, with: bags, bag.name) } catch .invalid {
       // A file system that cannot. For a moment the place is missing; should we die in it,
       // whoever comes next makes it anew.
-      try house.rename(place, to: bags, Bag(place, bag.number + 1, part: bag.part).name)
+      try house.rename(place, to: bags, Bag(bag.kind, bag.number + 1, part: bag.part).name)
       try bags.rename(bag.name, to: house, place)
     }
   }
@@ -280,7 +317,7 @@ extension Office {
     let home = Layout.bags(of: room / "new")
     guard let bags = try? root.directory(home) else { return }
     var names = [Path]()
-    try? bags.forEachEntry { name, _ in if Bags.isBag(name) { names.append(Path(name)) } }
+    try? bags.forEachEntry { name, _ in if Bag(name) != nil { names.append(Path(name)) } }
     var empty = names.filter { name in
       guard let bag = try? bags.directory(name) else { return false }
       return (try? bag.isEmpty()) == true

@@ -21,8 +21,7 @@ extension Inspection {
     guard (try? office.root.exists(home)) == true else { return }
     checkDirectory(home, of: room)
     for entry in names(in: home) {
-      let isBag = entry.bytes.withUnsafeBytes { Bags.isBag($0) }
-      if isBag {
+      if Bag(entry) != nil {
         checkDirectory(home / entry, of: room)
       } else {
         found(
@@ -37,6 +36,6 @@ extension Path {
   /// Of a letter's path: the name of the place where it is, also if it lies in a bag.
   var place: Path {
     let folder = parent.name
-    return Bags.places.first { place in folder.bytes.withUnsafeBytes { Bag($0, of: place) } != nil } ?? folder
+    return Bag(folder).map { Path("\($0.kind.word)") } ?? folder
   }
 }

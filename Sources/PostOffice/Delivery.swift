@@ -47,7 +47,7 @@ struct Delivery {
       let some =
         trays.count > Delivery.sealsAtOnce ? Array(trays.shuffled().prefix(Delivery.sealsAtOnce)) : trays
       for tray in some { tray.sealIfFull(after: letters) }
-      if let size = try? office.root.status(layout.cur / ".").size, size > Bags.limit {
+      if let size = try? office.root.status(layout.cur / ".").size, size > Bag.limit {
         office.sealIfFull(layout.cur, size: size)
       }
       return true

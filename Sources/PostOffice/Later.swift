@@ -27,7 +27,7 @@ extension Mailbox {
       try putBackDue(in: later, folder.directory, &pass)
       var isOver = false
       let known = if let bags { bags } else { try office.bags(of: later) }
-      for bag in known {
+      for bag in known.sorted() {
         let opensAt = bag.number * 1000
         // A bag beyond the longest delay there is was filled before the clock was set back.
         if opensAt > now, opensAt <= pass.longest(self) + 1000 {
@@ -108,7 +108,7 @@ extension Mailbox {
     guard let first = rest.map(\.time).min() else { return office.removeBags([path]) }
     if rest.count > Mailbox.fewLetters { return try spread(rest, path) }
     // Nobody comes into it any more: letters go into later/ by its path, and it was sealed a second ago at least.
-    let renamed = path.parent / Bag(Bags.later, first / 1000).name
+    let renamed = path.parent / Bag(.later, first / 1000).name
     if first / 1000 > pass.now / 1000, renamed != path {
       do throws(Errno) { try office.root.rename(path, to: office.root, renamed) } catch .exists {
         try spread(rest, path)
@@ -131,8 +131,8 @@ extension Mailbox {
     let there = try office.bags(of: layout[.later])
     var targets = [(path: Path, letters: [Path])]()
     for (number, letters) in bags {
-      var bag = there.last { $0.number == number } ?? Bag(Bags.later, number)
-      if let size = try? office.root.status(home / bag.name).size, size > Bags.limit { bag.part += 1 }
+      var bag = there.last { $0.number == number } ?? Bag(.later, number)
+      if let size = try? office.root.status(home / bag.name).size, size > Bag.limit { bag.part += 1 }
       if home / bag.name == source { continue }
       targets.append((home / bag.name, letters))
     }

@@ -109,7 +109,7 @@ public final class Mailbox {
   private func seeWhetherFull(_ place: Place) {
     moved += 1
     guard moved % Mailbox.goalLoad == 0, let goal = goals[place] else { return }
-    guard let size = try? goal.directory.file.status().size, size > Bags.limit else { return }
+    guard let size = try? goal.directory.file.status().size, size > Bag.limit else { return }
     do throws(Errno) { try goal.directory.sync() } catch {
       syncTrouble = PostError(error, "cannot make \(goal.path) durable")
     }
@@ -128,9 +128,9 @@ public final class Mailbox {
     for _ in 0..<Mailbox.patience {
       let bags = try office.bagsOfNew(new)
       if bags.sealed.isEmpty { return new }
-      var bag = bags.returns.last ?? Bag(Bags.again, 1)
-      if let size = try? office.root.status(home / bag.name).size, size > Bags.limit {
-        bag = Bag(Bags.again, bag.number + 1)
+      var bag = bags.returns.max() ?? Bag(.again, 1)
+      if let size = try? office.root.status(home / bag.name).size, size > Bag.limit {
+        bag = Bag(.again, bag.number + 1)
       }
       do throws(Errno) {
         try office.makeBag(home / bag.name, like: try office.root.directory(new))

@@ -106,7 +106,7 @@ private struct Oldest {
   var isEmpty: Bool { letters.isEmpty }
 
   mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
-    if let last, !last.bytes.withUnsafeBytes({ name.precedes($0) }) { return }
+    if let last, !last.follows(name) { return }
     letters.append((folder, Path(name)))
     if letters.count / 2 > limit + 8 { trim() }
   }
@@ -124,6 +124,37 @@ private struct Oldest {
     if letters.count >= limit { isFull = true }
     if letters.count > limit { letters.removeSubrange(limit...) }
     if isFull { last = letters.last?.name }
+  }
+}
+
+/// A look for the oldest letters that wait.
+private struct Look {
+  private let office: Office
+  /// Names that are passed over.
+  private let unreadable: Set<Path>?
+  var fresh: Oldest
+  var again: Oldest
+
+  init(_ office: Office, _ limit: Int, _ unreadable: Set<Path>) {
+    self.office = office
+    self.unreadable = unreadable.isEmpty ? nil : unreadable
+    (fresh, again) = (Oldest(limit), Oldest(limit))
+  }
+
+  /// - Returns: whether there was nothing in it.
+  mutating func into(_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
+    var isEmpty = true
+    try directory.forEachEntry { bytes, _ in
+      isEmpty = false
+      if bytes.first == UInt8(ascii: ".") || unreadable?.contains(Path(bytes)) == true { return }
+      if EntryName.isTriedBefore(bytes) { again.add(bytes, path) } else { fresh.add(bytes, path) }
+    }
+    return isEmpty
+  }
+
+  mutating func into(bag: Path) throws(Errno) {
+    guard let open = try office.openIfThere(bag) else { return }
+    if try into(bag, open.directory) { office.removeBags([bag]) }
   }
 }
 
@@ -176,53 +207,39 @@ extension Mailbox {
   /// Fills the window from the lowest bag; without bags, from `new/`; and from the lowest bag of letters that came
   /// back. Bags that are found empty go.
   private func fillWindow() throws(PostError) {
-    var (fresh, again) = (Oldest(windowSize), Oldest(windowSize))
+    var look = Look(office, windowSize, unreadable)
     var (mayHaveFresh, mayHaveAgain) = (false, false)
-    let unreadable = unreadable.isEmpty ? nil : unreadable
     let new = layout[.new]
     window.isForgotten = false
     window.inode = nil
-    /// - Returns: whether it was empty.
-    func look(_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
-      var isEmpty = true
-      try directory.forEachEntry { bytes, _ in
-        isEmpty = false
-        if bytes.first == UInt8(ascii: ".") || unreadable?.contains(Path(bytes)) == true { return }
-        if EntryName.isTriedBefore(bytes) { again.add(bytes, path) } else { fresh.add(bytes, path) }
-      }
-      return isEmpty
-    }
-    func look(_ bag: Path) throws(Errno) {
-      guard let open = try office.openIfThere(bag) else { return }
-      if try look(bag, open.directory) { office.removeBags([bag]) }
-    }
     do throws(Errno) {
       let home = Layout.bags(of: new)
-      let (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
-      for bag in bags.returns {
-        mayHaveAgain = !again.isEmpty || !fresh.isEmpty
+      var (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
+      while let bag = bags.returns.popLowest() {
+        mayHaveAgain = !look.again.isEmpty || !look.fresh.isEmpty
         if mayHaveAgain { break }
-        try look(home / bag.name)
+        try look.into(bag: home / bag.name)
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
-      for bag in bags.sealed {
-        mayHaveFresh = !fresh.isEmpty
+      let hasSealed = !bags.sealed.isEmpty
+      while let bag = bags.sealed.popLowest() {
+        mayHaveFresh = !look.fresh.isEmpty
         if mayHaveFresh { break }
-        try look(home / bag.name)
+        try look.into(bag: home / bag.name)
       }
       if let live {
         window.inode = try live.directory.file.status().inode
-        if bags.sealed.isEmpty || fresh.isEmpty {
-          _ = try look(new, live.directory)
+        if !hasSealed || look.fresh.isEmpty {
+          _ = try look.into(new, live.directory)
         } else {
           mayHaveFresh = true
         }
       }
     } catch { throw PostError(error, "cannot list \(new)") }
-    window.fresh = fresh.taken
-    window.again = again.taken
-    window.mayHaveFresh = mayHaveFresh || fresh.isFull
-    window.mayHaveAgain = mayHaveAgain || again.isFull
+    window.fresh = look.fresh.taken
+    window.again = look.again.taken
+    window.mayHaveFresh = mayHaveFresh || look.fresh.isFull
+    window.mayHaveAgain = mayHaveAgain || look.again.isFull
   }
 
   /// What keeps a letter from being claimed in strict order.

@@ -47,7 +47,7 @@ extension Office {
   /// - Parameter still: those that are not sealed: whoever is at a letter there goes by its path.
   fileprivate func shrink(_ folders: [Path], still: [Path]) {
     for folder in folders + still {
-      guard let size = try? root.status(folder).size, size > Bags.limit else { continue }
+      guard let size = try? root.status(folder).size, size > Bag.limit else { continue }
       _ = try? seal(folder, ifEmpty: still.contains(folder))
     }
   }

@@ -103,7 +103,7 @@ final class Tray {
       guard letters.contains(where: \.id.isSixteenth) else { return }
       size = try? office.root.status(path / ".").size
     }
-    if let size, size > Bags.limit { office.sealIfFull(path, size: size) }
+    if let size, size > Bag.limit { office.sealIfFull(path, size: size) }
   }
 }
 

@@ -1,6 +1,7 @@
 // Bags: directories slow down as they fill, and ext4 never shrinks one. A full one is sealed: an empty
 // directory takes its place, and the full one becomes `bags/new.0000000042`. Whoever reads takes the lowest bag
-// first; whoever finds a bag empty removes it.
+// first; whoever finds a bag empty removes it. From the hundredth on they lie on shelves, by the hundred, such as
+// `bags/new.00000001xx`: so nobody reads thousands of names to find the lowest.
 //
 // No letter is lost on the way:
 // - Sealing is one call of the kernel, and both directories bear a durable name before it and after it.
@@ -12,115 +13,12 @@
 
 import Linux
 
-/// A sealed directory. There may be thousands, and every reader reads the names of them all.
-struct Bag: Hashable, Comparable {
-  /// Which directory it was.
-  enum Kind: CaseIterable {
-    case new
-    /// Letters that came back into `new` while others waited in bags.
-    case again
-    case cur, later, done, failed, tmp
-
-    /// Its name.
-    var word: StaticString {
-      switch self {
-      case .new: "new"
-      case .again: "again"
-      case .cur: "cur"
-      case .later: "later"
-      case .done: "done"
-      case .failed: "failed"
-      case .tmp: "tmp"
-      }
-    }
-
-    private static let all = allCases
-
-    /// - Parameter isFit: gets the name.
-    fileprivate init?(where isFit: (UnsafeRawBufferPointer) -> Bool) {
-      let kind = Kind.all.first {
-        isFit(UnsafeRawBufferPointer(start: $0.word.utf8Start, count: $0.word.utf8CodeUnitCount))
-      }
-      guard let kind else { return nil }
-      self = kind
-    }
-
-    /// That of a directory; nil: it is never sealed.
-    init?(_ folder: Path) {
-      let name = folder.name
-      self.init { name.isSame(as: $0) }
-    }
-  }
-
-  let kind: Kind
-  /// The lowest is read first. Of bags of `later`: no letter in it is due before, seconds since 1970.
-  let number: Int64
-  /// Of several bags of one number: which it is.
-  var part = 0
-  /// Its inode; 0 if it is not known.
-  var inode: UInt64 = 0
-
-  init(_ kind: Kind, _ number: Int64, part: Int = 0) {
-    (self.kind, self.number, self.part) = (kind, number, part)
-  }
-
-  /// Reads the name of a bag; nil: it is none.
-  init?(_ name: UnsafeRawBufferPointer, inode: UInt64 = 0) {
-    guard let kind = Kind(where: { name.begins(with: $0) }) else { return nil }
-    var index = kind.word.utf8CodeUnitCount
-    func next() -> Int64? {
-      guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
-      index += 1
-      let (start, end) = (index, min(name.count, index + 15))
-      var value: Int64 = 0
-      while index < end, name[index].isDigit {
-        value = value &* 10 &+ Int64(name[index] &- UInt8(ascii: "0"))
-        index += 1
-      }
-      return index > start ? value : nil
-    }
-    guard let number = next() else { return nil }
-    (self.kind, self.number, self.inode) = (kind, number, inode)
-    if index == name.count { return }
-    guard let part = next(), index == name.count else { return nil }
-    self.part = Int(part)
-  }
-
-  init?(_ name: Path) {
-    guard let bag = name.bytes.withUnsafeBytes({ Bag($0) }) else { return nil }
-    self = bag
-  }
-
-  /// Its file name.
-  var name: Path {
-    let digits = String(number)
-    let padding = String(repeating: "0", count: max(0, 10 - digits.count))
-    return Path("\(kind.word).\(padding)\(digits)" + (part > 0 ? ".\(part)" : ""))
-  }
-
-  static func < (left: Bag, right: Bag) -> Bool {
-    left.number == right.number ? left.part < right.part : left.number < right.number
-  }
-
-  /// A directory is full when it is larger than this: bytes, as stat(2) tells them. On ext4 some 900 letters.
-  static let limit: Int64 = 64 << 10
-}
-
-extension [Bag] {
-  /// Takes the lowest out. Mostly the first that is looked at is the last, and to sort them all would be in vain.
-  mutating func popLowest() -> Bag? {
-    guard let lowest = indices.min(by: { self[$0] < self[$1] }) else { return nil }
-    swapAt(lowest, count - 1)
-    return popLast()
-  }
-}
-
-/// The bags of a mailbox with letters that wait, in no order.
-struct BagsOfNew {
-  /// Bags of `new`; or, of another place, its own.
+/// The bags of a place, in no order, shelves among them.
+struct BagsOfPlace {
   var sealed: [Bag] = []
-  /// Those to which letters came back.
+  /// Of a mailbox's `new`: those to which letters came back.
   var returns: [Bag] = []
+  /// Of a mailbox's `new`: those of its `later`.
   var later: [Bag] = []
 }
 
@@ -129,39 +27,61 @@ extension Office {
 
   /// The bags of a directory of letters, the lowest first.
   func bags(of folder: Path) throws(Errno) -> [Bag] {
-    let kind = Bag.Kind(folder)
-    var found = [Bag]()
-    try forEachBag(beside: folder) { bag in if bag.kind == kind { found.append(bag) } }
+    var (rest, found) = (try bagsNow(of: folder).sealed, [Bag]())
+    while let bag = rest.popLast() {
+      if bag.isShelf { rest += try bags(on: bag, of: folder) } else { found.append(bag) }
+    }
     return found.sorted()
   }
 
-  /// The bags of a mailbox's `new`, and those of its `later`.
-  func bagsOfNew(_ new: Path) throws(Errno) -> BagsOfNew {
-    var bags = BagsOfNew()
-    try forEachBag(beside: new) { bag in
-      switch bag.kind {
-      case .new: bags.sealed.append(bag)
-      case .again: bags.returns.append(bag)
-      case .later: bags.later.append(bag)
-      case .cur, .done, .failed, .tmp: break
+  /// The bags of a directory of letters; those on shelves are not looked for.
+  func bagsNow(of folder: Path) throws(Errno) -> BagsOfPlace {
+    var bags = BagsOfPlace()
+    let kind = Bag.Kind(folder)
+    try forEachBag(in: Layout.bags(of: folder)) { bag in
+      if bag.kind == kind {
+        bags.sealed.append(bag)
+      } else if kind == .new, bag.kind == .again {
+        bags.returns.append(bag)
+      } else if kind == .new, bag.kind == .later {
+        bags.later.append(bag)
       }
     }
     return bags
   }
 
-  /// Whether a directory of letters has bags; of `new`, also those of letters that came back.
-  func hasBags(of folder: Path) throws(Errno) -> Bool {
-    if folder.name != "new" { return try !bags(of: folder).isEmpty }
-    let bags = try bagsOfNew(folder)
-    return !bags.sealed.isEmpty || !bags.returns.isEmpty
+  private func bags(on shelf: Bag, of folder: Path) throws(Errno) -> [Bag] {
+    var bags = [Bag]()
+    try forEachBag(in: shelf.path(in: Layout.bags(of: folder))) { bag in
+      if bag.kind != shelf.kind || bag.isShelf { return }
+      bags.append(bag)
+      bags[bags.count - 1].isShelved = true
+    }
+    return bags
   }
 
-  private func forEachBag(beside folder: Path, _ body: (Bag) -> Void) throws(Errno) {
+  private func forEachBag(in folder: Path, _ body: (Bag) -> Void) throws(Errno) {
     do throws(Errno) {
-      try root.forEachEntry(in: Layout.bags(of: folder)) { name, inode in
-        if let bag = Bag(name, inode: inode) { body(bag) }
-      }
+      try root.forEachEntry(in: folder) { name, _ in if let bag = Bag(name) { body(bag) } }
     } catch .noEntry {}
+  }
+
+  /// Takes the lowest bag of a directory out of some. Mostly the first that is looked at is the last: neither are all
+  /// sorted, nor all shelves looked at.
+  func popLowest(_ bags: inout [Bag], of folder: Path) throws(Errno) -> Bag? {
+    while let lowest = bags.indices.min(by: { bags[$0] < bags[$1] }) {
+      bags.swapAt(lowest, bags.count - 1)
+      let bag = bags.removeLast()
+      if !bag.isShelf { return bag }
+      bags += try self.bags(on: bag, of: folder)
+    }
+    return nil
+  }
+
+  /// Whether a directory of letters has bags; of `new`, also those of letters that came back.
+  func hasBags(of folder: Path) throws(Errno) -> Bool {
+    let bags = try bagsNow(of: folder)
+    return !bags.sealed.isEmpty || !bags.returns.isEmpty
   }
 
   /// Goes through the directories in which the letters of a place lie: its bags, the lowest first, and last the
@@ -172,24 +92,28 @@ extension Office {
     of folder: Path, _ body: (_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool
   ) throws(Errno) {
     let home = Layout.bags(of: folder)
-    let (live, bags) = try foldersNow(of: folder)
-    for bag in bags.returns.sorted() + bags.sealed.sorted() {
-      let path = home / bag.name
+    var (live, bags) = try foldersNow(of: folder)
+    func next() throws(Errno) -> Bag? {
+      if let bag = try popLowest(&bags.returns, of: folder) { return bag }
+      return try popLowest(&bags.sealed, of: folder)
+    }
+    while let bag = try next() {
+      let path = bag.path(in: home)
       guard let open = try openIfThere(path) else { continue }
       guard try body(path, open.directory) else { return }
     }
     if let live { _ = try body(folder, live.directory) }
   }
 
-  /// The directory of a place, open; and its bags, as they are after that, in no order.
-  func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, bags: BagsOfNew) {
+  /// The directory of a place, open; and its bags, as they are after that.
+  func foldersNow(of folder: Path) throws(Errno) -> (live: OpenFolder?, bags: BagsOfPlace) {
     for _ in 0..<4 {
       let live = try openIfThere(folder)
-      let bags = folder.name == "new" ? try bagsOfNew(folder) : BagsOfNew(sealed: try self.bags(of: folder))
+      let bags = try bagsNow(of: folder)
       if bags.sealed.isEmpty { return (live, bags) }
       // Sealed since it was opened? Then it is met as a bag, and another has taken its place.
       let inode = try live?.directory.file.status().inode
-      if !bags.sealed.contains(where: { $0.inode == inode }) { return (live, bags) }
+      if inode == nil || inode == (try? root.status(folder).inode) { return (live, bags) }
     }
     throw .again  // a thousand letters came between two calls, four times
   }
@@ -209,7 +133,7 @@ extension Office {
   /// The bag in which a letter lies that was in the directory itself when it was seen.
   func bag(with name: Path, of place: Path) throws(Errno) -> Path? {
     for bag in try bags(of: place).reversed() {
-      let path = Layout.bags(of: place) / bag.name
+      let path = bag.path(in: Layout.bags(of: place))
       if try root.exists(path / name) { return path }
     }
     return nil
@@ -254,26 +178,30 @@ extension Office {
       // In strict order a claimer holds cur/ by its lock, and finds nothing in it.
       guard isEmpty, try full.tryLock() else { return false }
     }
-    let bag = try nextBag(kind, of: folder)
+    var bag = try nextBag(kind, of: folder)
+    bag.isShelved = kind.goesOnShelves && bag.number >= Bag.firstShelved && !isEmpty
+    if bag.isShelved { try makeBag(home / bag.shelf.name, like: bags) }
+    let shelf = try bags.directory(bag.isShelved ? bag.shelf.name : ".")
     let name = bag.name
-    do throws(Errno) { try bags.makeDirectory(name) } catch .exists {}
+    do throws(Errno) { try shelf.makeDirectory(name) } catch .exists {}
     do throws(Errno) {
-      try bags.directory(name).copyAccess(of: full)  // the first that fails, if it is not ours to seal
+      try shelf.directory(name).copyAccess(of: full)  // the first that fails, if it is not ours to seal
       // Whoever put names into it may have died before they were durable, and nobody looks for them in bags.
       try full.sync()
       try house.sync()  // whoever made bags/ may have died before it was durable
-      try bags.sync()  // letters may come into it at once
+      if bag.isShelved { try bags.sync() }  // so may whoever made the shelf
+      try shelf.sync()  // letters may come into it at once
       if isEmpty {
         try house.replace(place, with: home.name / name)  // fails if a letter has come meanwhile
       } else {
-        try exchange(house, place, bags, bag)
+        try exchange(house, place, shelf, bag)
       }
     } catch {
-      try? bags.removeDirectory(name)
+      try? shelf.removeDirectory(name)
       throw error
     }
     try house.sync()
-    try bags.sync()
+    try shelf.sync()
     return true
   }
 
@@ -288,13 +216,13 @@ extension Office {
   }
 
   private func exchange(
-    _ house: borrowing Directory, _ place: Path, _ bags: borrowing Directory, _ bag: Bag
+    _ house: borrowing Directory, _ place: Path, _ shelf: borrowing Directory, _ bag: Bag
   ) throws(Errno) {
-    do throws(Errno) { try house.exchange(place, with: bags, bag.name) } catch .invalid {
+    do throws(Errno) { try house.exchange(place, with: shelf, bag.name) } catch .invalid {
       // A file system that cannot. For a moment the place is missing; should we die in it,
       // whoever comes next makes it anew.
-      try house.rename(place, to: bags, Bag(bag.kind, bag.number + 1, part: bag.part).name)
-      try bags.rename(bag.name, to: house, place)
+      try house.rename(place, to: shelf, Bag(bag.kind, bag.number, part: bag.part + 1).name)
+      try shelf.rename(bag.name, to: house, place)
     }
   }
 
@@ -316,9 +244,14 @@ extension Office {
   func removeEmptyBags(of room: Path) {
     let home = Layout.bags(of: room / "new")
     guard let bags = try? root.directory(home) else { return }
-    var names = [Path]()
+    var (names, shelved) = ([Path](), [Path]())
     try? bags.forEachEntry { name, _ in if Bag(name) != nil { names.append(Path(name)) } }
-    var empty = names.filter { name in
+    for shelf in names where Bag(shelf)?.isShelf == true {
+      try? root.forEachEntry(in: home / shelf) { name, _ in
+        if Bag(name) != nil { shelved.append(shelf / Path(name)) }
+      }
+    }
+    var empty = (shelved + names).filter { name in
       guard let bag = try? bags.directory(name) else { return false }
       return (try? bag.isEmpty()) == true
     }[...]
@@ -331,7 +264,8 @@ extension Office {
 
   /// Removes bags of one topic or mailbox in which there was nothing. If a letter has come into one meanwhile, it stays.
   func removeBags(_ paths: [Path]) {
-    guard let home = paths.first?.parent else { return }
+    guard let parent = paths.first?.parent else { return }
+    let home = Bag(parent.name)?.isShelf == true ? parent.parent : parent
     do throws(Errno) {
       // Whoever is sealing has made one that is empty.
       let lock = try root.directory(home)
@@ -340,6 +274,7 @@ extension Office {
       for path in paths {
         guard let bag = try openIfThere(path), try bag.directory.isEmpty() else { continue }
         try bag.directory.sync()
+        if path.parent != home { try root.directory(path.parent).sync() }
         empty.append(bag)
       }
       if empty.isEmpty { return }
@@ -350,6 +285,7 @@ extension Office {
           // Another may bear the name by now: a full one, in exchange for it.
           guard try root.status(bag.path).inode == bag.directory.file.status().inode else { continue }
           try root.removeDirectory(bag.path)
+          if bag.path.parent != home { try root.removeDirectory(bag.path.parent) }  // if it was the last
         } catch .noEntry {} catch .notEmpty {} catch .exists {}
       }
       try root.removeDirectory(home)  // if they were the last

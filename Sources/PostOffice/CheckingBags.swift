@@ -20,14 +20,20 @@ extension Inspection {
     let home = Layout.bags(of: room.root / "new")
     guard (try? office.root.exists(home)) == true else { return }
     checkDirectory(home, of: room)
-    for entry in names(in: home) {
-      if Bag(entry) != nil {
-        checkDirectory(home / entry, of: room)
-      } else {
+    checkBags(in: home, on: nil, of: room)
+  }
+
+  private func checkBags(in folder: Path, on shelf: Bag?, of room: Room) {
+    for entry in names(in: folder) {
+      let bag = Bag(entry)
+      guard let bag, shelf == nil || bag.kind == shelf?.kind && !bag.isShelf else {
         found(
-          .badName, home / entry, "is no valid name of a bag: nobody looks into it",
+          .badName, folder / entry, "is no valid name of a bag: nobody looks into it",
           remedy: "move it elsewhere")
+        continue
       }
+      checkDirectory(folder / entry, of: room)
+      if bag.isShelf { checkBags(in: folder / entry, on: bag, of: room) }
     }
   }
 }

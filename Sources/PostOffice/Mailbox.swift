@@ -17,7 +17,7 @@ public final class Mailbox {
   /// Why the last claim got no letter although some may wait; nil: none waits.
   var block: Block?
   /// What was seen of `new/` and its bags a moment ago, and nobody has used yet.
-  var seen: (live: OpenFolder?, bags: BagsOfNew)?
+  var seen: (live: OpenFolder?, bags: BagsOfPlace)?
   /// More letters are due than were put back.
   var hasMoreDue = false
   /// Names in `new/` that could not be opened; they are left alone, for others to be read.
@@ -126,7 +126,7 @@ public final class Mailbox {
     let new = layout[.new]
     let home = Layout.bags(of: new)
     for _ in 0..<Mailbox.patience {
-      let bags = try office.bagsOfNew(new)
+      let bags = try office.bagsNow(of: new)
       if bags.sealed.isEmpty { return new }
       var bag = bags.returns.max() ?? Bag(.again, 1)
       if let size = try? office.root.status(home / bag.name).size, size > Bag.limit {

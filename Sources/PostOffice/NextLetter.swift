@@ -141,6 +141,9 @@ private struct Look {
     (fresh, again) = (Oldest(limit), Oldest(limit))
   }
 
+  /// Nothing has been found so far.
+  var isEmpty: Bool { fresh.isEmpty && again.isEmpty }
+
   /// - Returns: whether there was nothing in it.
   mutating func into(_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
     var isEmpty = true
@@ -215,18 +218,15 @@ extension Mailbox {
     do throws(Errno) {
       let home = Layout.bags(of: new)
       var (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
-      while let bag = bags.returns.popLowest() {
-        mayHaveAgain = !look.again.isEmpty || !look.fresh.isEmpty
-        if mayHaveAgain { break }
-        try look.into(bag: home / bag.name)
+      while look.isEmpty, let bag = try office.popLowest(&bags.returns, of: new) {
+        try look.into(bag: bag.path(in: home))
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
       let hasSealed = !bags.sealed.isEmpty
-      while let bag = bags.sealed.popLowest() {
-        mayHaveFresh = !look.fresh.isEmpty
-        if mayHaveFresh { break }
-        try look.into(bag: home / bag.name)
+      while look.fresh.isEmpty, let bag = try office.popLowest(&bags.sealed, of: new) {
+        try look.into(bag: bag.path(in: home))
       }
+      (mayHaveFresh, mayHaveAgain) = (!bags.sealed.isEmpty, !bags.returns.isEmpty)
       if let live {
         window.inode = try live.directory.file.status().inode
         if !hasSealed || look.fresh.isEmpty {

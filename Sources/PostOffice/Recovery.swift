@@ -155,7 +155,7 @@ extension Topic {
   /// Where the topic keeps a letter of this ID already, if it does, and as which file. It may be one that nobody has
   /// sorted: when a power cut undoes a seal, what was sorted after it is in a bag, and may be in new/ as well.
   private func kept(_ id: LetterID, inBags: Bool) throws(Errno) -> (folder: Path, inode: UInt64)? {
-    let bags = inBags ? try office.bags(of: layout.cur).map { Layout.bags(of: layout.cur) / $0.name } : []
+    let bags = inBags ? try office.bags(of: layout.cur).map { $0.path(in: Layout.bags(of: layout.cur)) } : []
     for folder in [layout.cur] + bags {
       do throws(Errno) { return (folder, try office.root.status(folder / id.path).inode) } catch .noEntry {}
     }

@@ -16,12 +16,19 @@ extension Sandbox {
   ///   - room: such as `spool/mailboxes/stock`.
   ///   - kind: of this directory alone.
   package func bags(of room: String, _ kind: String = "") -> [String] {
-    names(in: "\(room)/bags").filter { kind.isEmpty || $0.hasPrefix(kind + ".") }.map { "\(room)/bags/\($0)" }
+    names(in: "\(room)/bags").filter { kind.isEmpty || $0.hasPrefix(kind + ".") }.flatMap { name in
+      let path = "\(room)/bags/\(name)"
+      return isShelf(path) ? names(in: path).map { "\(path)/\($0)" } : [path]
+    }
   }
+
+  /// Whether it is a directory of bags.
+  private func isShelf(_ path: String) -> Bool { path.hasSuffix("xx") }
 
   /// The bags of a topic or mailbox in which nothing lies.
   package func emptyBags(of room: String) -> [String] {
-    bags(of: room).filter { bag in
+    let shelves = names(in: "\(room)/bags").map { "\(room)/bags/\($0)" }.filter(isShelf)
+    return (bags(of: room) + shelves).filter { bag in
       var count = 0
       try? Directory(root / bag).forEachEntry { _, _ in count += 1 }
       return count == 0
@@ -54,10 +61,12 @@ extension Sandbox {
   }
 
   /// What a script can call: `bag PLACE NUMBER [COUNT]` makes the oldest letters of a place, such as
-  /// `mailboxes/stock/new`, a bag; all of them, if no count is given.
+  /// `mailboxes/stock/new`, a bag, from number 100 on a shelf; all of them, if no count is given.
   package static let bagFunction = """
     bag() {
-      local bag=$POST_SPOOL/${1%/*}/bags/${1##*/}.$(printf %010d "$2")
+      local kind=$POST_SPOOL/${1%/*}/bags/${1##*/}
+      local bag=$kind.$(printf %010d "$2")
+      if test "$2" -ge 100; then bag=$kind.$(printf %08d $(($2 / 100)))xx/${bag##*/}; fi
       mkdir -p "$bag"
       ls "$POST_SPOOL/$1" | sed -n "1,${3:-100000}p" | while read -r name; do mv "$POST_SPOOL/$1/$name" "$bag/"; done
     }

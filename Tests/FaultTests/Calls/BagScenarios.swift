@@ -38,6 +38,14 @@ extension Scenario {
         "topics/orders/tmp",
       ]),
     Scenario(
+      name: "bags: sweep makes a shelf",
+      before: "bag mailboxes/stock/new 99 1; bag topics/orders/cur 99 1", command: ["sweep"],
+      swollen: ["mailboxes/stock/new", "topics/orders/cur"]),
+    Scenario(
+      name: "bags: read --all from shelves",
+      before: "bag mailboxes/stock/new 199 1; bag mailboxes/stock/new 200 1",
+      command: ["read", "stock", "--all"], hands: true),
+    Scenario(
       name: "bags: send beside bags", before: "bag mailboxes/stock/new 1 1",
       command: ["send", "orders", "-m", "new"], sends: ["new"]),
     Scenario(

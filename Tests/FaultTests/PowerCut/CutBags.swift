@@ -20,6 +20,12 @@ private func office(_ letters: Int, _ script: String = "") -> CutScenario.Prepar
 /// The oldest letter lies in a bag, another in the next, one in `new/`.
 private let inBags = office(3, "bag mailboxes/stock/new 1 1; bag mailboxes/stock/new 2 1")
 
+/// The oldest letter lies in a bag on a shelf, another in the next, one in `new/`.
+private let onShelf = office(3, "bag mailboxes/stock/new 198 1; bag mailboxes/stock/new 199 1")
+
+/// The next bag is the first on a shelf.
+private let beforeShelf = office(3, "bag mailboxes/stock/new 99 1")
+
 /// A letter is in hands, others wait in a bag.
 private let leasedBesideBags = office(
   3, "post read stock --lease 1h > id; bag mailboxes/stock/new 1 1")
@@ -55,6 +61,8 @@ extension CutScenario {
     CutScenario("send beside bags", "send orders -m a", prepare: inBags),
     CutScenario("read from a bag", "read stock", prepare: inBags),
     CutScenario("read --all from bags", "read stock --all", prepare: inBags),
+    CutScenario("sweep makes a shelf", "sweep", swollen: [new], prepare: beforeShelf),
+    CutScenario("read --all from a shelf", "read stock --all", prepare: onShelf),
     CutScenario("release beside bags", "release stock 1", prepare: leasedBesideBags),
     CutScenario("retry from bags", "retry stock ALL", prepare: failedInBags),
     CutScenario(
@@ -69,6 +77,7 @@ extension CutScenario {
 }
 
 extension CutSuccession {
+  private static let new = "mailboxes/stock/new"
   private static let full = CutScenario(
     "", "sweep", swollen: ["mailboxes/stock/new", "topics/orders/cur"], prepare: office(2))
   private static let emptied = CutScenario(
@@ -78,6 +87,12 @@ extension CutSuccession {
     CutSuccession("sweep seals, then send", full, then: CutScenario("", "send orders -m a")),
     CutSuccession("sweep seals, then read --all", full, then: CutScenario("", "read stock --all")),
     CutSuccession("sweep seals, then sweep", full),
+    CutSuccession(
+      "sweep makes a shelf, then read --all", CutScenario("", "sweep", swollen: [new], prepare: beforeShelf),
+      then: CutScenario("", "read stock --all")),
+    CutSuccession(
+      "read from a shelf, then sweep", CutScenario("", "read stock --all", prepare: onShelf),
+      then: CutScenario("", "sweep")),
     CutSuccession("sweep replaces, then send", emptied, then: CutScenario("", "send orders -m a")),
     CutSuccession(
       "send to a full mailbox, then sweep",

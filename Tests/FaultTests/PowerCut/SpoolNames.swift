@@ -80,6 +80,8 @@ struct SpoolNames {
       return .none
     }
     let last = words.removeLast()
+    // A bag on a shelf is a bag like any other.
+    if words.count > 3, words[2] == "bags", words[3].hasSuffix("xx") { words.remove(at: 3) }
     // A letter in a bag is where the bag was. A name in bags/ leads on to letters.
     let isInBag = words.count == 4 && words[2] == "bags"
     if isInBag { words = [words[0], words[1], String(words[3].prefix { $0 != "." })] }

@@ -67,7 +67,8 @@ struct Bag: Hashable, Comparable {
   init?(_ name: UnsafeRawBufferPointer) {
     guard let kind = Kind(where: { name.begins(with: $0) }) else { return nil }
     var index = kind.word.utf8CodeUnitCount
-    func next() -> Int64? {
+    /// A number of so many digits, or of more if it needs them: each has one name.
+    func next(_ width: Int) -> Int64? {
       guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
       index += 1
       let (start, end) = (index, min(name.count, index + 15))
@@ -76,14 +77,15 @@ struct Bag: Hashable, Comparable {
         value = value &* 10 &+ Int64(name[index] &- UInt8(ascii: "0"))
         index += 1
       }
-      return index > start ? value : nil
+      let count = index - start
+      return count == width || count > width && name[start] != UInt8(ascii: "0") ? value : nil
     }
-    guard let number = next() else { return nil }
     let x = UInt8(ascii: "x")
-    isShelf = kind.goesOnShelves && name.count - index == 2 && name[index] == x && name[index + 1] == x
+    isShelf = kind.goesOnShelves && name.last == x && name[name.count - 2] == x
+    guard let number = next(isShelf ? 8 : 10) else { return nil }
     (self.kind, self.number) = (kind, isShelf ? number * 100 : number)
-    if isShelf || index == name.count { return }
-    guard let part = next(), index == name.count else { return nil }
+    if index == (isShelf ? name.count - 2 : name.count) { return }
+    guard !isShelf, let part = next(1), part > 0, index == name.count else { return nil }
     self.part = Int(part)
   }
 

@@ -53,7 +53,7 @@ extension Office {
   private func bags(on shelf: Bag, of folder: Path) throws(Errno) -> [Bag] {
     var bags = [Bag]()
     try forEachBag(in: shelf.path(in: Layout.bags(of: folder))) { bag in
-      if bag.kind != shelf.kind || bag.isShelf { return }
+      if bag.shelf != shelf || bag.isShelf { return }
       bags.append(bag)
       bags[bags.count - 1].isShelved = true
     }
@@ -97,9 +97,12 @@ extension Office {
       if let bag = try popLowest(&bags.returns, of: folder) { return bag }
       return try popLowest(&bags.sealed, of: folder)
     }
+    let inode = try live?.directory.file.status().inode
     while let bag = try next() {
       let path = bag.path(in: home)
       guard let open = try openIfThere(path) else { continue }
+      // Sealed since it was opened, and before its shelf was looked at: it comes last, and once.
+      if bag.isShelved, try open.directory.file.status().inode == inode { continue }
       guard try body(path, open.directory) else { return }
     }
     if let live { _ = try body(folder, live.directory) }
@@ -113,7 +116,7 @@ extension Office {
       if bags.sealed.isEmpty { return (live, bags) }
       // Sealed since it was opened? Then it is met as a bag, and another has taken its place.
       let inode = try live?.directory.file.status().inode
-      if inode == nil || inode == (try? root.status(folder).inode) { return (live, bags) }
+      if inode == nil || inode == (try? root.status(folder / ".").inode) { return (live, bags) }
     }
     throw .again  // a thousand letters came between two calls, four times
   }
@@ -183,8 +186,8 @@ extension Office {
     if bag.isShelved { try makeBag(home / bag.shelf.name, like: bags) }
     let shelf = try bags.directory(bag.isShelved ? bag.shelf.name : ".")
     let name = bag.name
-    do throws(Errno) { try shelf.makeDirectory(name) } catch .exists {}
     do throws(Errno) {
+      do throws(Errno) { try shelf.makeDirectory(name) } catch .exists {}
       try shelf.directory(name).copyAccess(of: full)  // the first that fails, if it is not ours to seal
       // Whoever put names into it may have died before they were durable, and nobody looks for them in bags.
       try full.sync()
@@ -198,6 +201,7 @@ extension Office {
       }
     } catch {
       try? shelf.removeDirectory(name)
+      if bag.isShelved { try? bags.removeDirectory(bag.shelf.name) }
       throw error
     }
     try house.sync()

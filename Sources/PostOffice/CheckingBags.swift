@@ -26,7 +26,7 @@ extension Inspection {
   private func checkBags(in folder: Path, on shelf: Bag?, of room: Room) {
     for entry in names(in: folder) {
       let bag = Bag(entry)
-      guard let bag, shelf == nil || bag.kind == shelf?.kind && !bag.isShelf else {
+      guard let bag, shelf == nil || bag.shelf == shelf && !bag.isShelf else {
         found(
           .badName, folder / entry, "is no valid name of a bag: nobody looks into it",
           remedy: "move it elsewhere")

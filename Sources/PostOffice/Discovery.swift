@@ -6,7 +6,7 @@ extension Watcher {
   /// Looks which topics and mailboxes there are, and reads settings anew.
   package func discover() {
     for target in [WatchList.Target.office, .topics, .mailboxes] { watches.add(target) }
-    (unserved, discoverAt) = (nil, nil)
+    (unseen, unserved, discoverAt) = (nil, [:], nil)
     do throws(PostError) {
       let names = try office.names(in: Layout.topics)
       for name in topics.keys where !names.contains(name) { topics[name] = nil }
@@ -16,11 +16,12 @@ extension Watcher {
       for name in mailboxes { open(name, isNew: true) }
     } catch {
       office.warn(error.message)
-      unserved = error.kind
+      unseen = error.kind
       comeBack(after: error)
     }
     do throws(PostError) { rota.limit = try office.settings().maxHandlers } catch {
       office.warn(error.message)
+      comeBack(after: error)
     }
     if discoverAt == nil { discoverPause = Schedule.firstPause }
     noticeBlindness()
@@ -112,11 +113,12 @@ extension Watcher {
       if !isSame { close(name) }
       watches.add(.arrived(name))
       if isSame { desk?.change(settings) } else { add(Desk(mailbox, settings, key: nextKey)) }
+      unserved[name] = nil
     } catch let error where error.kind == .notFound {
       close(name)  // not yet complete, or just removed; its directory tells when that changes
     } catch {
       let isServed = desks[name]?.schedule.isOpen == true
-      if !isServed { unserved = error.kind }
+      if !isServed { unserved[name] = error.kind }
       office.warn(error.message + (isServed ? "; the old settings stay" : "; mailbox \(name) is not served"))
       comeBack(after: error)
     }
@@ -131,6 +133,7 @@ extension Watcher {
 
   private func close(_ name: Name) {
     watches.remove(.arrived(name))
+    unserved[name] = nil
     guard let desk = desks[name] else { return }
     for stream in desk.streams { stream.close() }
     // With handlers at work the desk stays, for the case that the mailbox is served again.

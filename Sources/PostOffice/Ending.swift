@@ -83,7 +83,12 @@ extension Watcher {
     if handler.claims.count > 1 { return try finishBatch(job, verdict, over.words) }
     let claim = handler.claims[0]
     let judged = desk.judge(verdict, on: claim, after: Clock.monotonic - handler.startedAt)
-    try end(claim, job.errand, judged, desk, over.words, handler.settings)
+    do throws(PostError) {
+      try end(claim, job.errand, judged, desk, over.words, handler.settings)
+    } catch {
+      do throws(PostError) { try release(job.rest, job.errand, desk) } catch { office.warn(error.message) }
+      throw error
+    }
     try goOn(with: job.rest, after: judged, job)
   }
 

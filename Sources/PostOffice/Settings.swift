@@ -317,9 +317,8 @@ extension Office {
       throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
     } catch {
       let trouble = PostError(error, "cannot read \(path)")
-      // The one will not pass by itself, the other may.
-      throw [.noPermission, .cannotCreate].contains(trouble.kind)
-        ? PostError(.badSettings, trouble.message) : trouble
+      // That may pass by itself; the rest will not.
+      throw trouble.kind == .tryAgain || error == .io ? trouble : PostError(.badSettings, trouble.message)
     }
     guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
       throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")

@@ -48,8 +48,10 @@ public final class Watcher {
   private var isEnding = false
   /// Why it had to stop.
   private var fate: PostError?
-  /// Not every mailbox is served, or known: why.
-  var unserved: PostError.Kind?
+  /// Mailboxes that are not served: why.
+  var unserved: [Name: PostError.Kind] = [:]
+  /// There may be others, which could not be seen: why.
+  var unseen: PostError.Kind?
   /// When to look again which topics and mailboxes there are, after trouble.
   var discoverAt: Int64?
   /// The pause before that, each time longer.
@@ -179,7 +181,9 @@ public final class Watcher {
       let kind = waiting.schedule.isHandlerBroken ? .badSettings : waiting.trouble?.kind ?? .io
       throw PostError(kind, "letters of mailbox \(waiting.name) wait, for the reason given above")
     }
-    if let unserved { throw PostError(unserved, "not every mailbox was served, for the reason given above") }
+    if let kind = unseen ?? unserved.min(by: { $0.key < $1.key })?.value {
+      throw PostError(kind, "not every mailbox was served, for the reason given above")
+    }
   }
 
   // MARK: One round

@@ -246,6 +246,12 @@ struct BagBox {
     #expect(found.text.contains("old-stuff"))
   }
 
+  @Test func aPlaceMayBeASymlink() throws {
+    try office.fillBags()
+    try box.script("cd spool/mailboxes/stock; mv new elsewhere; ln -s elsewhere new")
+    #expect(try box.must("read", "stock", "--all") == "123456")
+  }
+
   // MARK: Whose they are
 
   @Test(.needsOtherUser) func aBagIsWhoseTheDirectoryWas() throws {

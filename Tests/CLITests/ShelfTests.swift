@@ -94,11 +94,43 @@ struct ShelfTests {
     #expect(try box.must("read", "audit", "--all") == "99 100 200 ")
   }
 
+  /// What is sealed while somebody walks through the bags comes once: a shelf that he has not looked at yet shows it.
+  @Test(.needsPtrace, .needsSwelling) func whatIsSealedDuringAWalkIsMetOnce() throws {
+    for number in [1, 100] {
+      try box.must("send", "orders", "-m", "\(number) ")
+      try box.script("\(Sandbox.bagFunction)\nbag topics/orders/cur \(number)")
+    }
+    try box.must("send", "orders", "-m", "last")
+    let subscribe = try Traced(box, [Sandbox.binary, "subscribe", "late", "orders", "--from", "start"])
+    var links = 0
+    while let call = try subscribe.next() {
+      let name = call.name == "openat" ? "\(try subscribe.path(at: call.arguments[1]).name)" : ""
+      if name == "cur.0000000001" {
+        try box.swell("spool/topics/orders/cur")
+        try box.must("sweep")
+        #expect(box.exists("spool/topics/orders/bags/cur.00000001xx/cur.0000000101"))
+      }
+      if call.name == "linkat" { links += 1 }
+    }
+    #expect(try subscribe.wait().code == 0)
+    #expect(links == 3)
+    #expect(try box.must("read", "late", "--all") == "1 100 last")
+  }
+
+  @Test func oneThatLiesBesideItsShelfCountsToo() throws {
+    try fill(99, 100, 102)
+    try box.script("cd \(bags); mkdir new.0000000101; mv new.00000001xx/new.0000000102/* new.0000000101")
+    try box.must("send", "orders", "-m", "last")
+    #expect(try box.must("check").isEmpty)
+    #expect(try box.must("read", "stock", "--all") == "99 100 102 last")
+  }
+
   @Test func whatHasHadItsDayGoesFromShelves() throws {
-    for number in 100...102 {
+    for number in [99, 100, 101, 200] {
       try box.script(
         """
-        d=spool/topics/orders/bags/cur.00000001xx/cur.0000000\(number); mkdir -p $d
+        d=spool/topics/orders/bags; test \(number) = 99 || d=$d/cur.0000000\(number / 100)xx
+        d=$d/cur.\(number < 100 ? "00000000" : "0000000")\(number); mkdir -p $d
         printf 'Subject: old\\n\\n1' > $d/100000000\(number % 10).M1R1P1Q1.host
         """)
     }
@@ -117,9 +149,9 @@ struct ShelfTests {
   @Test func checkTellsOfWhatIsNoBag() throws {
     try fill(100)
     try box.script(
-      "cd \(bags)/new.00000001xx; mkdir old-stuff done.0000000100 new.00000001xx")
+      "cd \(bags)/new.00000001xx; mkdir old-stuff done.0000000100 new.00000001xx new.0000000200 new.142")
     let said = try box.post("check").text
-    for name in ["old-stuff", "done.0000000100", "new.00000001xx"] {
+    for name in ["old-stuff", "done.0000000100", "new.00000001xx", "new.0000000200", "new.142"] {
       #expect(said.contains("new.00000001xx/\(name): is no valid name of a bag"), "\(said)")
     }
     #expect(!said.contains("new.0000000100"), "\(said)")

@@ -48,6 +48,24 @@ import Testing
     #expect(box.entries("done").count == 3 && box.entries("cur").isEmpty)
   }
 
+  /// Each letter of a batch that failed is tried alone; those that still wait for that are not forgotten.
+  @Test func theRestOfABatchGoesOnAfterATroubleWithOne() throws {
+    try handle("Handler: exit 1\nBatch: 3\nTries: 2\nRetry: 1s..1s")
+    let ended = try watch(
+      failing: "renameat2", "stock/cur/", .io, until: { box.entries("failed").count == 3 })
+    #expect(box.entries("failed").count == 3 && box.entries("cur").isEmpty, "\(ended.errors)")
+  }
+
+  @Test func settingsThatArePutRightMeanwhileCount() throws {
+    try box.open("invoice")
+    let other = "spool/mailboxes/invoice/mailbox.conf"
+    try box.write(other, "Handler: true\nTries: x\n")
+    try handle("Handler: printf 'Handler: true\\n' > ../invoice/mailbox.conf")
+    let ended = try box.post("watch", "--until-empty")
+    #expect(ended.code == 0 && ended.errors.contains("invoice is not served"), "\(ended.errors)")
+    #expect(box.entries("done", of: "invoice").count == 3)
+  }
+
   @Test func mailboxesThatCannotBeListedAreServedLater() throws {
     try handle("Handler: cat >> ../../../handled")
     let ended = try watch(

@@ -36,11 +36,30 @@ package struct Mount: Hashable, Sendable {
     return table.split(separator: "\n").lazy.compactMap { Mount(line: $0) }.first { $0.id == id }
   }
 
+  /// Whether fsync(2) of a file makes all its hard links durable. link(2) changes the file itself, its `st_nlink`, and a
+  /// file system with a journal, or a log, makes that durable together with the name, and all before it as well. So do
+  /// ext4 (without fast commits, which are young), xfs and btrfs. False if /proc does not tell.
+  package var commitsLinksWithFile: Bool {
+    switch type {
+    case "xfs", "btrfs": true
+    case "ext4": hasJournal && fastCommits == 0
+    default: false
+    }
+  }
+
+  /// Whether an ext4 keeps its journal inside, as is usual: in inode 8.
+  private var hasJournal: Bool {
+    guard let name = blockDevice else { return false }
+    return (try? Directory("/proc/fs/jbd2").exists(Path("\(name)-8"))) == true
+  }
+
+  /// What the kernel calls the device below: `sda1`.
+  private var blockDevice: Path? { try? Directory("/sys/dev/block").readSymlink(Path(device)).name }
+
   /// How many fast commits an ext4 has made since it was mounted: none without its feature `fast_commit`. nil if /proc
   /// does not tell.
   package var fastCommits: Int? {
-    guard type == "ext4", let name = try? Directory("/sys/dev/block").readSymlink(Path(device)).name
-    else { return nil }
+    guard type == "ext4", let name = blockDevice else { return nil }
     // `fc stats:`, then `2 commits`.
     let lines = Mount.text("/proc/fs/ext4" / name / "fc_info", limit: 4096)?.split(separator: "\n")
     return lines?.lazy.compactMap { $0.hasSuffix(" commits") ? Int($0.dropLast(8)) : nil }.first

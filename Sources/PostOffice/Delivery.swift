@@ -17,7 +17,7 @@ struct Delivery {
     self.durability = durability
   }
 
-  /// Up to so many directories are made durable one by one; beyond it, syncfs does all at once.
+  /// Up to so many directories are made durable one by one, beyond it all at once.
   static let directorySyncs = 16
   /// So many mailboxes are looked at, whether they are full, each time letters are sorted.
   private static let sealsAtOnce = 8
@@ -44,9 +44,10 @@ struct Delivery {
         sorted += 1
       }
       // Mailboxes of one topic fill in step: let not one sender seal them all.
-      let some =
-        trays.count > Delivery.sealsAtOnce ? Array(trays.shuffled().prefix(Delivery.sealsAtOnce)) : trays
-      for tray in some { tray.sealIfFull(after: letters) }
+      let first = trays.isEmpty ? 0 : Int(Host.random) % trays.count
+      for tray in (trays[first...] + trays[..<first]).prefix(Delivery.sealsAtOnce) {
+        tray.sealIfFull(after: letters)
+      }
       if let size = try? office.root.status(layout.cur / ".").size, size > Bag.limit {
         office.sealIfFull(layout.cur, size: size)
       }
@@ -122,13 +123,24 @@ struct Delivery {
     if durability == .full {
       var names: String { Delivery.counted(letters[...], verb: ("durable in its", "durable in their")) }
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
-        // All at once: what was linked is on the letter's file system, and copies were synced by themselves.
         if opens { return try sync(unsynced, letters, having: having) }
-        if !unsynced.isEmpty || !having.isEmpty { try letters[0].file.syncFileSystem() }
+        // What was linked is on the letter's file system, and copies were synced by themselves.
+        if !unsynced.isEmpty || !having.isEmpty { try syncAll(letters, having: having) }
         try sync([], letters, having: having.filter { isElsewhere($0, letters[0].file) })
       }
     }
     return trays
+  }
+
+  /// Makes all links of letters durable at once: Syncs.md tells how.
+  private func syncAll(_ letters: [Parcel], having: Set<Name>) throws(Errno) {
+    let directory = try office.root.directory(layout.root)
+    let mount = directory.mountID().flatMap { Mount.numbered($0) }
+    if letters.count == 1, having.isEmpty, mount?.commitsLinksWithFile == true {
+      try letters[0].file.sync()
+    } else {
+      try directory.syncFileSystem()
+    }
   }
 
   /// A mailbox's new/: open, if names in it are to be synced one by one.

@@ -34,6 +34,15 @@ import Testing
     #expect(Mount.numbered(-1) == nil)
   }
 
+  /// On another kind of file system nothing is known of it; nor if the device is unknown.
+  @Test(arguments: [
+    ("xfs", true), ("btrfs", true), ("ext4", false), ("ext3", false), ("nfs4", false), ("tmpfs", false),
+  ])
+  func whereAFilesSyncCoversItsLinks(type: String, isSo: Bool) throws {
+    let mount = try #require(Mount(line: "36 35 0:0 / /mnt rw - \(type) /dev/none rw"))
+    #expect(mount.commitsLinksWithFile == isSo)
+  }
+
   @Test func theRightToWriteIsTakenFromAnOpenFile() throws {
     let box = try Sandbox()
     try box.write("file", "x")

@@ -15,7 +15,7 @@ enum CutOffice {
   static func steps(on system: FileSystem, _ dice: inout Seeded) -> [Step] {
     let seed = String(dice.number(1...9999))
     // Each of the first two is what finds a sync that is missing: of the name, and of the data.
-    let syncs = ["no", "yes"] + (1...4).map { _ in dice.number(0...1) == 1 ? "yes" : "no" }
+    let syncs = ["no", "yes"] + (1...5).map { _ in dice.number(0...1) == 1 ? "yes" : "no" }
     var steps: [Step] = [(alone, ["SEED": seed, "SYNCS": syncs.joined(separator: " ")])]
     // 2: the log is lost, 1: it is written, 0: everything is.
     let ends = system.canShutDown ? ["2", String(dice.number(0...1))] : ["none", "none"]
@@ -48,9 +48,10 @@ enum CutOffice {
       RANDOM=$SEED
       syncs=($SYNCS)
       step=0
-      for command in "give archive" "give orders" "join stock" "give orders" "take stock" "watch stock"; do
+      for command in "give archive" "give orders" "join stock" "give orders" "take stock" "watch stock" "give wide"; do
         name=${command#* }
         case $command in
+          *wide) for n in {1..20}; do post subscribe wide$n wide; done ;;&
           give*)
             file=${files[RANDOM % 5]}
             id=$(post send $name --id -s $file $file)
@@ -140,6 +141,12 @@ enum CutOffice {
       done
     }
 
+    # A topic with more mailboxes than are made durable one by one.
+    wide() {
+      for n in {1..20}; do post subscribe wide$n wide; done
+      send 4 wide
+    }
+
     # Somebody else on the same disk, who commits what the office has not yet synced.
     neighbour() {
       RANDOM=$SEED
@@ -152,7 +159,7 @@ enum CutOffice {
 
     send 1 orders & send 2 orders & send 3 archive & lines 1 & lines 2 &
     join 0 stock -- sh -c 'cat > /dev/null; echo stock $POST_ID >> '$PWD/said/handled &
-    join 0 invoice & join 0 dispatch & join 0.3 late & neighbour & take &
+    join 0 invoice & join 0 dispatch & join 0.3 late & neighbour & take & wide &
     while true; do post watch; sleep 0.01; done
     """#
 }

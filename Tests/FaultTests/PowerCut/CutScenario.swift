@@ -19,6 +19,8 @@ struct CutScenario: Sendable {
   let hasAway: Bool
   /// It relies on fsync of a letter to keep the letter's names.
   let fileSyncKeepsNames: Bool
+  /// It is played where the file system has a journal, if there is such a one.
+  let isOnDisk: Bool
   /// Letters that a foreign program delivers before it, and does not sync.
   let foreign: [String]
   /// Directories of the spool that shall be large, as if full.
@@ -29,7 +31,8 @@ struct CutScenario: Sendable {
   /// - Parameter line: the command, without quoting.
   init(
     _ name: String, _ line: String, input: String = "", codes: Set<Int32> = [0], spool: String = "spool",
-    hasAway: Bool = false, fileSyncKeepsNames: Bool = false, foreign: [String] = [], swollen: [String] = [],
+    hasAway: Bool = false, fileSyncKeepsNames: Bool = false, isOnDisk: Bool = false,
+    foreign: [String] = [], swollen: [String] = [],
     interfering: @escaping Interfering = { _, _ in .none }, prepare: @escaping Prepare = { _ in }
   ) {
     self.name = name
@@ -39,6 +42,7 @@ struct CutScenario: Sendable {
     self.spool = spool
     self.hasAway = hasAway
     self.fileSyncKeepsNames = fileSyncKeepsNames
+    self.isOnDisk = isOnDisk || !swollen.isEmpty
     self.foreign = foreign
     self.swollen = swollen
     self.prepare = prepare
@@ -46,7 +50,7 @@ struct CutScenario: Sendable {
   }
 
   /// Where it can be played: in memory directories get small again.
-  func makeBox() throws -> Sandbox { try swollen.isEmpty ? Sandbox(in: Sandbox.memory) : Sandbox() }
+  func makeBox() throws -> Sandbox { try isOnDisk ? Sandbox() : Sandbox(in: Sandbox.memory) }
 
   /// Makes the directories large.
   func swell(_ box: Sandbox) throws { try box.swell(swollen.map { "\(spool)/\($0)" }) }

@@ -103,6 +103,9 @@ extension CutScenario {
     CutScenario("send, 1 mailbox", "send orders -m a", prepare: office("stock")),
     CutScenario("send, 3 mailboxes", "send orders -m a --id", prepare: three),
     CutScenario("send, 20 mailboxes", "send orders -m a", prepare: twenty),
+    CutScenario(
+      "send, 20 mailboxes, on a disk", "send orders -m a", fileSyncKeepsNames: true, isOnDisk: true,
+      prepare: twenty),
     CutScenario("send --lines", "send orders --lines --id", input: "a\nb\nc\n", prepare: three),
     CutScenario(
       "send --lines, many", "send orders --lines --id", input: "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\n",

@@ -42,7 +42,7 @@ package struct Mount: Hashable, Sendable {
   package var commitsLinksWithFile: Bool {
     switch type {
     case "xfs", "btrfs": true
-    case "ext4": hasJournal && fastCommits == 0
+    case "ext4": hasJournal && hasNoFastCommits
     default: false
     }
   }
@@ -59,10 +59,18 @@ package struct Mount: Hashable, Sendable {
   /// How many fast commits an ext4 has made since it was mounted: none without its feature `fast_commit`. nil if /proc
   /// does not tell.
   package var fastCommits: Int? {
+    fastCommitInfo?.lazy.compactMap { $0.hasSuffix(" commits") ? Int($0.dropLast(8)) : nil }.first
+  }
+
+  /// Whether there was neither one, nor a full one because a fast one was not possible.
+  private var hasNoFastCommits: Bool {
+    fastCommitInfo.map { $0.contains("0 commits") && $0.contains("0 ineligible") } == true
+  }
+
+  /// What an ext4 says of its fast commits: `fc stats:`, `2 commits`, `0 ineligible` ...
+  private var fastCommitInfo: [Substring]? {
     guard type == "ext4", let name = blockDevice else { return nil }
-    // `fc stats:`, then `2 commits`.
-    let lines = Mount.text("/proc/fs/ext4" / name / "fc_info", limit: 4096)?.split(separator: "\n")
-    return lines?.lazy.compactMap { $0.hasSuffix(" commits") ? Int($0.dropLast(8)) : nil }.first
+    return Mount.text("/proc/fs/ext4" / name / "fc_info", limit: 4096)?.split(separator: "\n")
   }
 
   fileprivate static func text(_ path: Path, limit: Int) -> String? {
@@ -73,13 +81,17 @@ package struct Mount: Hashable, Sendable {
   }
 }
 
-extension Directory {
-  /// The number of the mount that this directory lies on, proc_pid_fdinfo(5); nil if /proc does not tell.
+extension File {
+  /// The number of the mount that this file lies on, proc_pid_fdinfo(5); nil if /proc does not tell.
   package borrowing func mountID() -> Int? {
-    let text = Mount.text(Path("/proc/self/fdinfo/\(file.descriptor)"), limit: 4096)
+    let text = Mount.text(Path("/proc/self/fdinfo/\(descriptor)"), limit: 4096)
     let line = text?.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
     return line.flatMap { Int($0.dropFirst(7).filter(\.isNumber)) }
   }
+}
+
+extension Directory {
+  package borrowing func mountID() -> Int? { file.mountID() }
 
   /// The magic number of this directory's file system, statfs(2).
   package borrowing func fileSystemMagic() throws(Errno) -> UInt32 {

@@ -97,12 +97,15 @@ extension Office {
       if let bag = try popLowest(&bags.returns, of: folder) { return bag }
       return try popLowest(&bags.sealed, of: folder)
     }
-    let inode = try live?.directory.file.status().inode
+    let status = try live?.directory.file.status()
     while let bag = try next() {
       let path = bag.path(in: home)
       guard let open = try openIfThere(path) else { continue }
-      // Sealed since it was opened, and before its shelf was looked at: it comes last, and once.
-      if bag.isShelved, try open.directory.file.status().inode == inode { continue }
+      // Sealed since it was opened, and before its shelf was looked at: it comes here, and no more.
+      if bag.isShelved, let own = status {
+        let found = try open.directory.file.status()
+        if (found.inode, found.device) == (own.inode, own.device) { live = nil }
+      }
       guard try body(path, open.directory) else { return }
     }
     if let live { _ = try body(folder, live.directory) }
@@ -116,7 +119,11 @@ extension Office {
       if bags.sealed.isEmpty { return (live, bags) }
       // Sealed since it was opened? Then it is met as a bag, and another has taken its place.
       let inode = try live?.directory.file.status().inode
-      if inode == nil || inode == (try? root.status(folder / ".").inode) { return (live, bags) }
+      let now = try? root.status(folder)
+      let isSymlink = now?.kind == .symlink  // to look through it takes the right to search
+      if inode == nil || inode == (isSymlink ? try? root.status(folder / ".") : now)?.inode {
+        return (live, bags)
+      }
     }
     throw .again  // a thousand letters came between two calls, four times
   }

@@ -125,21 +125,26 @@ struct Delivery {
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
         if opens { return try sync(unsynced, letters, having: having) }
         // What was linked is on the letter's file system, and copies were synced by themselves.
-        if !unsynced.isEmpty || !having.isEmpty { try syncAll(letters, having: having) }
+        if !unsynced.isEmpty || !having.isEmpty {
+          try syncAll(letters, in: unsynced.count, having: having)
+        }
         try sync([], letters, having: having.filter { isElsewhere($0, letters[0].file) })
       }
     }
     return trays
   }
 
-  /// Makes all links of letters durable at once: Syncs.md tells how.
-  private func syncAll(_ letters: [Parcel], having: Set<Name>) throws(Errno) {
-    let directory = try office.root.directory(layout.root)
-    let mount = directory.mountID().flatMap { Mount.numbered($0) }
-    if letters.count == 1, having.isEmpty, mount?.commitsLinksWithFile == true {
-      try letters[0].file.sync()
+  /// Makes names of letters in so many mailboxes durable, all at once. Syncs.md tells how, and why. No descriptor is
+  /// needed: there may be none.
+  private func syncAll(_ letters: [Parcel], in mailboxes: Int, having: Set<Name>) throws(Errno) {
+    let letter = letters[0]
+    // Fewer links than mailboxes: somebody has a copy, made by a sorter that may have died before it was durable.
+    if letters.count == 1, having.isEmpty, try letter.file.status().links > mailboxes,
+      letter.file.mountID().flatMap({ Mount.numbered($0) })?.commitsLinksWithFile == true
+    {
+      try letter.file.sync()
     } else {
-      try directory.syncFileSystem()
+      try letter.file.syncFileSystem()
     }
   }
 

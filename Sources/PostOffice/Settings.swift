@@ -313,12 +313,13 @@ extension Office {
       bytes = try file.readAll(limit: SettingsFile.limit + 1)
     } catch .noEntry {
       return nil
-    } catch .invalid {
+    } catch let error where error == .invalid || error == .noDeviceAddress {
       throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
     } catch {
       let trouble = PostError(error, "cannot read \(path)")
-      // That may pass by itself; the rest will not.
-      throw trouble.kind == .tryAgain || error == .io ? trouble : PostError(.badSettings, trouble.message)
+      // The one will not pass by itself, the other may.
+      throw [.noPermission, .cannotCreate].contains(trouble.kind)
+        ? PostError(.badSettings, trouble.message) : trouble
     }
     guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
       throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")

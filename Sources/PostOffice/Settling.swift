@@ -176,15 +176,15 @@ extension Mailbox {
   /// Whether the letter of a claim is still in `cur/`. If we cannot see, it is.
   func isInHands(_ claim: Claim) -> Bool {
     do throws(Errno) {
-      return try office.root.exists(layout[.cur] / claim.entry.path) || flagged(claim.entry) != nil
+      if try office.root.exists(layout[.cur] / claim.entry.path) { return true }
     } catch { return true }
+    do throws(PostError) { return try flagged(claim.entry) != nil } catch { return true }
   }
 
   /// The name that a claimed letter has by now, if a mail reader has put its flags behind it. If the marks differ, it
   /// is another's claim.
-  private func flagged(_ claim: EntryName) -> Path? {
-    let moved = (try? find(claim.id.path, in: [.cur])) ?? []
-    return moved.first { EntryName($0.name) == claim }?.name
+  private func flagged(_ claim: EntryName) throws(PostError) -> Path? {
+    try find(claim.id.path, in: [.cur]).first { EntryName($0.name) == claim }?.name
   }
 
   fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
@@ -192,7 +192,7 @@ extension Mailbox {
       do throws(Errno) {
         try settleIn(entry, from: layout[.cur], to: place, as: name)
       } catch .noEntry {
-        guard let other = flagged(EntryName(entry)) else { throw .noEntry }
+        guard let other = try? flagged(EntryName(entry)) else { throw .noEntry }
         try settleIn(other, from: layout[.cur], to: place, as: name)
       }
       unsynced.insert(place)

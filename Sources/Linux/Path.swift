@@ -90,6 +90,7 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
     terminated.withUnsafeBytes { name.precedes(UnsafeRawBufferPointer(rebasing: $0[..<($0.count - 1)])) }
   }
 
+  /// Whether it has just these bytes; they need not become a path for that.
   package func isSame(as name: UnsafeRawBufferPointer) -> Bool {
     terminated.withUnsafeBytes { $0.count == name.count + 1 && $0.begins(with: name) }
   }

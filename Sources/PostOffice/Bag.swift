@@ -89,6 +89,7 @@ struct Bag: Hashable, Comparable {
     self.part = Int(part)
   }
 
+  /// The same for the name of a directory; a path is none.
   init?(_ name: Path) {
     guard let bag = name.bytes.withUnsafeBytes({ Bag($0) }) else { return nil }
     self = bag

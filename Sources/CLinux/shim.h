@@ -1,6 +1,7 @@
 // What Swift's Glibc module omits: newer headers, calls that glibc has no wrapper for or declares
 // only under _GNU_SOURCE, and the constants of those.
 #pragma once
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -45,13 +46,14 @@ static inline int clinux_start_writing(int fd) {
 #endif
 }
 
-/// memfd_create(2) with MFD_CLOEXEC | MFD_ALLOW_SEALING.
+/// memfd_create(2) with MFD_CLOEXEC | MFD_ALLOW_SEALING, and MFD_NOEXEC_SEAL where it is known (Linux 6.3).
 static inline int clinux_memfd(const char *name) {
-  return (int)syscall(SYS_memfd_create, name, 3u);
+  int fd = (int)syscall(SYS_memfd_create, name, 3u | 8u);
+  return fd < 0 && errno == EINVAL ? (int)syscall(SYS_memfd_create, name, 3u) : fd;
 }
 
-/// fcntl(2): the file can no longer grow; and fallocate(2): free the pages, keep the size.
-enum { clinux_add_seals = 1033, clinux_seal_grow = 4, clinux_punch_hole = 3 };
+/// fcntl(2): no further seals, no other size, no writing; and fallocate(2): free the pages, keep the size.
+enum { clinux_add_seals = 1033, clinux_seal_all = 15, clinux_punch_hole = 3 };
 
 /// Byte-range locks that belong to the open file description, fcntl_locking(2).
 enum { clinux_ofd_getlk = 36, clinux_ofd_setlk = 37 };

@@ -1,6 +1,6 @@
-// Child processes: posix_spawn(3), never fork. Each gets default signals, an empty mask, and the three
-// descriptors it was given; and mostly a process group of its own, so that it can be ended with all
-// it started.
+// Child processes: posix_spawn(3), never fork. Each gets default signals, an empty mask, the three descriptors it was
+// given, and at most one more, which it need not know of; and mostly a process group of its own, so that it can be
+// ended with all it started. An action that cannot be done is an error: no child runs with less than it was to have.
 
 import CLinux
 import Glibc
@@ -28,7 +28,8 @@ package struct Child: ~Copyable {
   /// - Parameters:
   ///   - words: the program and its arguments; a program without a slash is looked for in PATH.
   ///   - environment: `NAME=value` entries, all there are.
-  ///   - input: the descriptor that becomes its standard input, position and locks included.
+  ///   - input: the descriptor that becomes its standard input; nil: /dev/null.
+  ///   - inherited: a descriptor that stays open in it, if its limit leaves room: ``quietNumber(limit:)``.
   ///   - folder: its current directory; nil keeps ours.
   ///   - umask: its file mode creation mask, umask(2); nil: ours. Ours is another for a moment, so no other
   ///     thread should make files meanwhile.
@@ -37,19 +38,38 @@ package struct Child: ~Copyable {
   /// - Throws: ENOENT, EACCES, ENOEXEC ... when the program cannot be run; EAGAIN, ENOMEM when no
   ///   process can be made.
   package init(
-    _ words: [Path], environment: [Path], input: Int32, output: Stream = .inherit, errors: Stream = .inherit,
-    folder: Path? = nil, umask mask: UInt32? = nil, ownGroup: Bool = true
+    _ words: [Path], environment: [Path], input: Int32?, output: Stream = .inherit, errors: Stream = .inherit,
+    inherited: Int32? = nil, folder: Path? = nil, umask mask: UInt32? = nil, ownGroup: Bool = true
   ) throws(Errno) {
     Signals.readyForChildren
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, input, 0)
-    if case .descriptor(let descriptor) = output { posix_spawn_file_actions_adddup2(&actions, descriptor, 1) }
-    if case .descriptor(let descriptor) = errors { posix_spawn_file_actions_adddup2(&actions, descriptor, 2) }
-    // What our own parent left open is no business of the child's.
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-    if let folder { _ = try folder.call { posix_spawn_file_actions_addchdir_np(&actions, $0) } }
+    func add(_ action: (inout posix_spawn_file_actions_t) -> Int32) throws(Errno) {
+      let code = action(&actions)
+      if code != 0 { throw Errno(code) }
+    }
+    if let input {
+      try add { posix_spawn_file_actions_adddup2(&$0, input, 0) }
+    } else {
+      try add { posix_spawn_file_actions_addopen(&$0, 0, "/dev/null", O_RDONLY, 0) }
+    }
+    if case .descriptor(let file) = output { try add { posix_spawn_file_actions_adddup2(&$0, file, 1) } }
+    if case .descriptor(let file) = errors { try add { posix_spawn_file_actions_adddup2(&$0, file, 2) } }
+    // What our own parent left open is no business of the child's. So all numbers are free for what it inherits; it
+    // waits at 3 while the others are closed.
+    if let inherited, let number = Child.quietNumber(limit: OpenFiles.childLimit) {
+      try add { posix_spawn_file_actions_adddup2(&$0, inherited, 3) }
+      try add { posix_spawn_file_actions_addclosefrom_np(&$0, 4) }
+      try add { posix_spawn_file_actions_adddup2(&$0, 3, number) }
+      try add { posix_spawn_file_actions_addclose(&$0, 3) }
+    } else {
+      try add { posix_spawn_file_actions_addclosefrom_np(&$0, 3) }
+    }
+    if let folder {
+      let code = try folder.call { posix_spawn_file_actions_addchdir_np(&actions, $0) }
+      if code != 0 { throw Errno(code) }
+    }
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -78,6 +98,13 @@ package struct Child: ~Copyable {
     ended = File(owning: clinux_pidfd_open(pid))
   }
 
+  /// The number under which a child has a descriptor that it need not know of: the highest below 190 that the limit of
+  /// its descriptors allows, and that no script is likely to use. Scripts use 3 to 19, bash takes 63 and those below it
+  /// for process substitution, and 99 and 100 are popular with flock(1). nil: the limit leaves no room.
+  static func quietNumber(limit: Int) -> Int32? {
+    (20..<190).last { $0 < limit && ![63, 99, 100].contains($0) }
+  }
+
   /// Sends a signal to the child and everything it started, if it has a process group of its own. No
   /// error if all are gone.
   package borrowing func signal(_ signal: Signal) { Glibc.kill(hasOwnGroup ? -pid : pid, signal.rawValue) }
@@ -104,7 +131,7 @@ package struct Child: ~Copyable {
     let writing = File(owning: ends.writing)
     let nothing = try File("/dev/null", .readFollowing)
     let child = try Child(
-      words, environment: Host.allEnvironment, input: nothing.descriptor,
+      words, environment: Host.allEnvironment, input: nil,
       output: .descriptor(writing.descriptor), errors: .descriptor(nothing.descriptor))
     _ = consume writing  // ours must go, or the pipe never ends
     let text = try reading.readAll(limit: 1 << 20)

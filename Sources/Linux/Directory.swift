@@ -32,11 +32,6 @@ package struct Directory: ~Copyable {
     _ = try name.call { mkdirat(fd, $0, 0o777) }
   }
 
-  /// Makes a FIFO, fifo(7), for its owner alone. EEXIST if the name is taken.
-  package borrowing func makeFIFO(_ name: Path) throws(Errno) {
-    _ = try name.call { mkfifoat(fd, $0, 0o600) }
-  }
-
   package borrowing func makeSymlink(_ name: Path, to target: Path) throws(Errno) {
     let fd = fd
     try twoNames(target, name) { symlinkat($0, fd, $1) }

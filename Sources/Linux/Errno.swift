@@ -38,6 +38,9 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let processFiles = Errno(EMFILE)
   package static let systemFiles = Errno(ENFILE)
   package static let noProgram = Errno(ENOEXEC)
+  /// Arguments and environment are larger than execve(2) takes.
+  package static let listTooLong = Errno(E2BIG)
+  package static let fileTooLarge = Errno(EFBIG)
   package static let nameTooLong = Errno(ENAMETOOLONG)
 
   /// The disk is full, by blocks, inodes or quota: the same call may succeed once there is space.

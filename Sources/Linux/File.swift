@@ -17,20 +17,12 @@ package struct File: ~Copyable {
     descriptor = try path.call { open($0, mode.flags, mode.permissions) }
   }
 
-  /// An unnamed file in memory, gone with its last descriptor.
-  /// - Parameter capacity: writing beyond it fails with EPERM; nil: it grows as it must.
-  package static func inMemory(capacity: Int64? = nil) throws(Errno) -> File {
-    let file = File(owning: try check { clinux_memfd("post") })
-    if let capacity {
-      _ = try check { ftruncate(file.descriptor, off_t(capacity)) }
-      _ = try check { fcntl(file.descriptor, Int32(clinux_add_seals), Int32(clinux_seal_grow)) }
-    }
-    return file
-  }
+  /// An unnamed file in memory, memfd_create(2), gone with its last descriptor.
+  package static func inMemory() throws(Errno) -> File { File(owning: try check { clinux_memfd("post") }) }
 
-  /// The position that this descriptor shares with every copy of it.
-  package borrowing func position() throws(Errno) -> Int64 {
-    Int64(try check { lseek(descriptor, 0, SEEK_CUR) })
+  /// Nobody can change a file in memory any more, whoever has it open, fcntl(2).
+  package borrowing func seal() throws(Errno) {
+    _ = try check { fcntl(descriptor, Int32(clinux_add_seals), Int32(clinux_seal_all)) }
   }
 
   /// Gives the memory or blocks of a stretch back; it reads as zeros.
@@ -126,11 +118,11 @@ package struct File: ~Copyable {
     _ = try check { lseek(descriptor, off_t(offset), SEEK_SET) }
   }
 
-  /// Whether reading and writing wait until they can be done, for every copy of this descriptor.
-  package borrowing func setBlocking(_ blocks: Bool) throws(Errno) {
-    let flags = try check { fcntl(descriptor, F_GETFL) }
-    _ = try check { fcntl(descriptor, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) }
-  }
+  /// Reading and writing never wait, through every copy of this descriptor.
+  package borrowing func setNonBlocking() throws(Errno) { _ = try check { fcntl(descriptor, F_SETFL, O_NONBLOCK) } }
+
+  /// Every write goes to the end of the file, through every copy of this descriptor.
+  package borrowing func setAppending() throws(Errno) { _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) } }
 
   /// A pipe, pipe2(2): what is written at one end is read at the other. Each closes on exec.
   package static func pipe() throws(Errno) -> (reading: Int32, writing: Int32) {

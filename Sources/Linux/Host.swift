@@ -31,9 +31,12 @@ package enum Host {
   package static var userID: UInt32 { geteuid() }
 
   /// 32 random bits from the kernel.
-  package static var random: UInt32 {
-    var bits: UInt32 = 0
-    while getrandom(&bits, MemoryLayout<UInt32>.size, 0) != MemoryLayout<UInt32>.size {}
+  package static var random: UInt32 { UInt32(truncatingIfNeeded: random64) }
+
+  /// 64 random bits from the kernel.
+  package static var random64: UInt64 {
+    var bits: UInt64 = 0
+    while getrandom(&bits, MemoryLayout<UInt64>.size, 0) != MemoryLayout<UInt64>.size {}
     return bits
   }
 

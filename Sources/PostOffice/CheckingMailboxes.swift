@@ -11,7 +11,7 @@ extension Inspection {
     let make = { () throws(PostError) in try self.office.makeMailbox(name) }
     guard isMade(room, layout.required, "post subscribe \(name) TOPIC makes it", isUsed: isSubscribed, make)
     else { return }
-    for folder in layout.required + [layout[.corrupt], layout[.holders]] { checkDirectory(folder, of: room) }
+    for folder in layout.required + [layout[.corrupt]] { checkDirectory(folder, of: room) }
     checkCorrupt(layout[.corrupt])
     checkDebris(in: layout[.tmp], of: room, layout[.corrupt])
     guard let mailbox = try? office.mailbox(name, completing: false) else { return }  // gone meanwhile
@@ -20,7 +20,6 @@ extension Inspection {
         .brokenHandler, layout.broken, visible(words), remedy: "put it right; the watcher goes on by itself")
     }
     checkClaims(of: mailbox)
-    checkHolders(of: mailbox)
     var count = 0
     checkBags(of: room)
     for place in Place.states where place != .corrupt {
@@ -54,7 +53,7 @@ extension Inspection {
   private func isHeld(_ entry: Path, _ mailbox: Mailbox) -> Bool {
     if let until = EntryName(entry).until, until > Clock.wall / 1_000_000 { return true }
     let status = try? office.root.status(mailbox.layout[.cur] / entry)
-    return status?.kind == .regular && mailbox.holderLives(entry)
+    return status?.kind == .regular && mailbox.holderLives(entry, try? mailbox.openBeacons())
   }
 
   // MARK: Claims
@@ -85,24 +84,6 @@ extension Inspection {
       found(isLease ? .expiredLease : .deadClaim, folder / entry, what, cure: "takes it back") {
         if let place = taken?[entry] { return .done("taken back into \(mailbox.layout[place])") }
         return isDead(entry) ? .left("it could not be taken back; post sweep tries again") : .gone
-      }
-    }
-  }
-
-  /// Tells of the files of holders that are dead. Their letters are dead claims, and were looked at before.
-  private func checkHolders(of mailbox: Mailbox) {
-    let folder = mailbox.layout[.holders]
-    let dead = { (entries: [Path]) in
-      entries.filter { entry in
-        HolderName(entry.bytes[...]).map { !mailbox.lives($0) } ?? true
-          && (try? self.office.root.exists(folder / entry)) == true
-      }
-    }
-    for entry in lasting(dead(names(in: folder)), dead) {
-      found(.debris, folder / entry, "shows that letters are held, and nobody holds them", cure: "removes it")
-      {
-        mailbox.clearHolders()
-        return dead([entry]).isEmpty ? .done("removed") : .left("it could not be removed")
       }
     }
   }

@@ -1,9 +1,5 @@
-// Claiming: a letter goes from new/ to cur/, and its holder shows a beacon.
-//
-// The beacon is a shared lock on the byte of the letter whose offset is the mailbox's inode number.
-// It is taken before the rename, so whoever sees the letter in cur/ sees the beacon; it lasts while
-// the holder or a handler that inherited the open file lives; the kernel clears it. The rename is
-// the mutex: who wins it has the letter.
+// Claiming: a letter goes from new/ to cur/, under a name that tells its holder's beacon (Beacon.swift) or when its lease
+// ends. The rename is the mutex: who wins it has the letter.
 
 import Linux
 
@@ -15,14 +11,19 @@ public final class Claim {
   public let attempt: Int
   /// The letter's file name in `cur/`.
   package internal(set) var entry: EntryName
-  /// Shows that the letter is held, if the open letter does not.
-  let holder: Holder?
+  /// Shows that the letter is held; nil: it is leased.
+  let beacon: Beacon?
+  /// The body is what was sent, as far as the letter tells.
+  var isVerified: Bool
   /// The note about this attempt is written, even if the letter could not be settled then.
   var isNoted = false
 
-  init(_ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName, _ holder: Holder? = nil) {
+  fileprivate init(
+    _ letter: Letter, _ mailbox: Mailbox, _ entry: EntryName, _ beacon: Beacon?, isVerified: Bool
+  ) {
     self.letter = letter
-    self.holder = holder
+    self.beacon = beacon
+    self.isVerified = isVerified
     self.mailbox = mailbox
     self.entry = entry
     attempt = entry.attempt ?? 1
@@ -30,9 +31,6 @@ public final class Claim {
 
   /// The letter's file, absolute, for as long as the claim is not settled.
   package var path: Path { mailbox.office.path / mailbox.layout[.cur] / entry.path }
-
-  /// Puts the shared position of the open file at the body, where a handler shall begin to read.
-  package func rewindToBody() throws(Errno) { try letter.file.seek(to: letter.bodyOffset) }
 }
 
 extension Mailbox {
@@ -46,7 +44,7 @@ extension Mailbox {
       }
     }
     office.clearDebris(in: layout[.tmp])
-    clearHolders()
+    clearFormerHolders()
     // Opened before the bags are listed: what is sealed in between is met in one of the two.
     let later = try attempt("cannot open \(layout[.later])") { () throws(Errno) in
       try office.openIfThere(layout[.later])
@@ -70,12 +68,10 @@ extension Mailbox {
 
   /// How long a claim holds.
   enum Hold {
-    /// While we, or a handler that inherits the open letter, live.
-    case beacon
+    /// While we, or a handler that inherits the beacon, live.
+    case beacon(Beacon)
     /// For so long, whether anybody lives or not.
     case lease(Duration)
-    /// While the holder lives. The letter is closed again: it is no descriptor that the handler inherits.
-    case holder(Holder)
   }
 
   /// How many letters that cannot be opened are passed over.
@@ -88,18 +84,16 @@ extension Mailbox {
   /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what
   ///   keeps one from being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
-    try claim(lease.map { .lease($0) } ?? .beacon)
+    try claim(upTo: 1, lease.map { .lease($0) } ?? .beacon(beacon)).first
   }
 
-  /// Claims the oldest letters for a handler that gets them at once.
+  /// Claims the oldest letters for one handler: a letter, or a batch that it gets at once.
   /// - Returns: none if none is waiting.
-  package func claimBatch(upTo limit: Int) throws(PostError) -> [Claim] {
-    try claim(upTo: limit, .holder(try makeHolder(.empty)))
+  package func claimForHandler(upTo limit: Int) throws(PostError) -> [Claim] {
+    try claim(upTo: limit, .beacon(Beacon(self)))
   }
 
-  func claim(_ hold: Hold) throws(PostError) -> Claim? { try claim(upTo: 1, hold).first }
-
-  /// Claims the oldest letters; of those that are tried again, one alone.
+  /// Claims the oldest letters; of those that are tried again, one alone. Of several, none stays open.
   /// - Returns: none if none is waiting.
   /// - Throws: as for one. What was claimed before the trouble is returned all the same.
   func claim(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {
@@ -115,7 +109,9 @@ extension Mailbox {
     do throws(PostError) {
       while claims.count < limit, let claim = try claimNext(hold, freshOnly: !claims.isEmpty, before: bound) {
         claims.append(claim)
-        if claim.attempt > 1 { break }  // it failed before: it shall fail alone
+        if limit > 1, claim.isVerified { claim.letter.close() }
+        // It failed before, and shall fail alone; or it takes its time.
+        if claim.attempt > 1 || !claim.isVerified { break }
       }
     } catch {
       if claims.isEmpty { throw error }
@@ -164,21 +160,22 @@ extension Mailbox {
       noticeSeal(folder)
       return nil
     }
-    try letter.verify()
+    let isVerified = letter.bodyLength <= verifiedAtOnce
+    if isVerified { try letter.verify() }
     var entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1)
+    var shown: Beacon?
     do throws(Errno) {
       switch hold {
-      case .beacon: _ = try letter.file.tryLock(.shared, byte: beaconByte)
-      case .lease(let time): entry.until = wholeSecond(after: Clock.wall / 1_000_000 + time.milliseconds)
-      case .holder(let holder):
+      case .beacon(let beacon):
         guard before.id.isOneWord else { throw .nameTooLong }
-        entry.holder = holder.name
+        try beacon.light()
+        entry.beacon = beacon.byte
+        shown = beacon
+      case .lease(let time): entry.until = wholeSecond(after: Clock.wall / 1_000_000 + time.milliseconds)
       }
       try move(name, from: folder, to: .cur, as: entry)
       left.insert(folder)
-      guard case .holder(let holder) = hold else { return Claim(letter, self, entry) }
-      letter.close()
-      return Claim(letter, self, entry, holder)
+      return Claim(letter, self, entry, shown, isVerified: isVerified)
     } catch .noEntry {
       // Somebody was quicker; unless the name is still there, and `cur` is what is missing.
       if (try? office.root.exists(folder / name)) == true { throw .errno(.noEntry) }
@@ -217,7 +214,8 @@ extension Mailbox {
   /// - Returns: what to tell of it; nil if somebody else has just moved it.
   func setAside(_ name: Path, from folder: Path, because how: String) throws(PostError) -> PostError? {
     let id = EntryName(name).id
-    do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt]) } catch .noEntry {
+    let entry = EntryName(id, attempt: EntryName(name).attempt)
+    do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt], as: entry.path) } catch .noEntry {
       return nil
     } catch { throw PostError(error, "\(folder / name) \(how), and cannot be set aside") }
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"

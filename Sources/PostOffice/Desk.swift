@@ -134,7 +134,7 @@ final class Desk {
   func look(_ now: Int64) throws(PostError) {
     let retries = try mailbox.putBackDue()
     let hands = try mailbox.reclaim(except: holding)
-    if !hasLooked || hands.putBack > 0 { mailbox.clearHolders() }
+    if !hasLooked || hands.putBack > 0 { mailbox.clearFormerHolders() }
     hasLooked = true
     schedule.looked(
       now: now, due: retries.next.map { monotonic($0) }, leaseEnds: hands.nextLease.map { monotonic($0) },

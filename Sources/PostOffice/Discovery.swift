@@ -109,7 +109,7 @@ extension Watcher {
       guard settings.handler != nil || closure != nil else { return close(name) }
       let mailbox = try office.mailbox(name, completing: isNew)
       let desk = desks[name]
-      let isSame = desk?.mailbox.beaconByte == mailbox.beaconByte
+      let isSame = desk?.mailbox.inode == mailbox.inode
       if !isSame { close(name) }
       watches.add(.arrived(name))
       if isSame { desk?.change(settings) } else { add(Desk(mailbox, settings, key: nextKey)) }
@@ -144,6 +144,7 @@ extension Watcher {
   private func add(_ desk: Desk) {
     let key = desk.key
     desk.mailbox.keepsLog = true  // a reader, which may be killed at any time, writes it at once
+    if closure == nil { desk.mailbox.verifiedAtOnce = BodyCopy.slice }
     nextKey += 1
     desks[desk.name] = desk
     desksByKey[key] = desk

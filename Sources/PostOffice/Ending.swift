@@ -89,7 +89,7 @@ extension Watcher {
       do throws(PostError) { try release(job.rest, job.errand, desk) } catch { office.warn(error.message) }
       throw error
     }
-    try goOn(with: job.rest, after: judged, job)
+    try goOn(with: job.rest, after: judged, job.errand, desk)
   }
 
   /// A batch is done as a whole; else its letters are tried one by one, for it may be one of them that
@@ -104,21 +104,23 @@ extension Watcher {
     case .retry(let reason), .failed(let reason):
       office.warn(
         "mailbox \(desk.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone")
-      try goOn(with: claims, after: .done, job)
+      try goOn(with: claims, after: .done, job.errand, desk)
     }
   }
 
   /// Gives the next letter of a batch that failed to a handler of its own.
-  private func goOn(with rest: [Claim], after verdict: Verdict, _ job: Job) throws(PostError) {
+  func goOn(
+    with rest: [Claim], after verdict: Verdict, _ errand: Desk.Errand, _ desk: Desk
+  ) throws(PostError) {
     guard let next = rest.first else { return }
-    var goesOn = stopping == nil && job.desk.schedule.isOpen && !job.desk.schedule.isPausedByHand
+    var goesOn = stopping == nil && desk.schedule.isOpen && !desk.schedule.isPausedByHand
     switch verdict {
     case .broken: goesOn = false
-    case .retry: if job.desk.settings.order == .strict { goesOn = false }
+    case .retry: if desk.settings.order == .strict { goesOn = false }
     case .done, .failed: break
     }
-    guard goesOn else { return try release(rest, job.errand, job.desk) }
-    try start([next], job.errand, job.desk, rest: Array(rest.dropFirst()))
+    guard goesOn else { return try release(rest, errand, desk) }
+    try run([next], nil, errand, desk, rest: Array(rest.dropFirst()))
   }
 
   /// - Returns: when the letter is to be tried again, if it is.

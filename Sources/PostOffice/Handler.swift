@@ -1,5 +1,5 @@
-// A handler: a child process with the letter's body as its standard input. It inherits the open
-// file of the claim, and with it the beacon: the letter stays claimed while watcher or handler live.
+// A handler: a child process with the letter's body as its standard input, or a batch's files as its arguments. It
+// inherits the beacon: its letters stay claimed while watcher or handler live.
 
 import Linux
 
@@ -26,15 +26,15 @@ package enum HandlerCommand: Sendable {
 
   /// Starts it. A file that the kernel cannot run (no `#!`) is left to the shell, as shells do.
   func start(
-    with files: [Path] = [], environment: [Path], input: Int32, output: Child.Stream = .inherit,
-    errors: Child.Stream, folder: Path?, umask: UInt32?, ownGroup: Bool
+    with files: [Path] = [], environment: [Path], input: Int32?, output: Child.Stream = .inherit,
+    errors: Child.Stream, _ beacon: Beacon?, folder: Path?, umask: UInt32?, ownGroup: Bool
   ) throws(Errno) -> Child {
     let ways = ways(with: files)
     for (index, words) in ways.enumerated() {
       do throws(Errno) {
         return try Child(
-          words, environment: environment, input: input, output: output, errors: errors, folder: folder,
-          umask: umask, ownGroup: ownGroup)
+          words, environment: environment, input: input, output: output, errors: errors,
+          inherited: beacon?.descriptor, folder: folder, umask: umask, ownGroup: ownGroup)
       } catch .noProgram where index + 1 < ways.count {}
     }
     throw .noProgram
@@ -61,30 +61,31 @@ package final class Handler {
 
   /// Starts a handler.
   /// - Parameters:
-  ///   - claims: one letter, whose body becomes its standard input; or letters with a holder, whose files
-  ///     become arguments.
+  ///   - claims: letters that share a beacon.
+  ///   - body: that of the one letter, for its standard input; nil: the letters' files become its arguments.
   ///   - isUnattended: it works for the watcher, out of sight: in a process group of its own, and what it says
   ///     on standard error is kept for the letter's note. Else it is a command that somebody runs by
   ///     hand, and shares terminal and standard error with us.
   package init(
-    _ command: HandlerCommand, on claims: [Claim], _ settings: Settings, folder: Path?, isUnattended: Bool
+    _ command: HandlerCommand, on claims: [Claim], _ body: borrowing File?, _ settings: Settings, folder: Path?,
+    isUnattended: Bool
   ) throws(Errno) {
     guard let first = claims.first else { preconditionFailure("a handler has a letter") }
+    defer { for claim in claims { claim.letter.close() } }
     self.claims = claims
     self.settings = settings
     words = isUnattended ? try Words() : nil
     let errors = words?.stream ?? .inherit
     let umask = isUnattended ? settings.umask : nil
-    if let holder = first.holder {
-      child = try command.start(
-        with: claims.map(\.path), environment: first.mailbox.environment(settings), input: holder.input,
-        errors: errors, folder: folder, umask: umask, ownGroup: isUnattended)
-    } else {
-      try first.rewindToBody()
-      child = try command.start(
-        environment: first.environment(settings), input: first.letter.file.descriptor,
-        errors: errors, folder: folder, umask: umask, ownGroup: isUnattended)
-    }
+    let input: Int32? =
+      switch body {
+      case .some(let file): file.descriptor
+      case nil: nil
+      }
+    child = try command.start(
+      with: input == nil ? claims.map(\.path) : [],
+      environment: input == nil ? first.mailbox.environment(settings) : try first.environment(settings),
+      input: input, errors: errors, first.beacon, folder: folder, umask: umask, ownGroup: isUnattended)
     startedAt = Clock.monotonic
     deadline = settings.timeout.map { Clock.monotonic + $0.nanoseconds }
   }

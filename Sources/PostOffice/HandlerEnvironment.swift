@@ -9,23 +9,44 @@ private let inherited: [Path] = {
   return Host.allEnvironment.filter { entry in !ours.contains { entry.bytes.starts(with: $0.utf8) } }
 }()
 
-private func environment(_ own: [(name: String, value: Path)]) -> [Path] {
-  inherited + own.map { Path(Array($0.name.utf8) + [UInt8(ascii: "=")] + $0.value.bytes) }
+private func variables(_ own: [(name: String, value: Path)]) -> [Path] {
+  own.map { Path(Array($0.name.utf8) + [UInt8(ascii: "=")] + $0.value.bytes) }
+}
+
+/// How much execve(2) counts for these strings, bytes: each with its NUL and a pointer.
+private func size(_ strings: [Path]) -> Int { strings.reduce(0) { $0 + $1.bytes.count + 9 } }
+
+private let inheritedSize = size(inherited)
+
+/// A letter whose headers take no more is not to blame, bytes.
+private let ordinarySize = 16 << 10
+/// So much is left for the handler's arguments, and for what it starts itself.
+private let spareSize = 32 << 10
+
+/// Whether it is a letter's fault that a handler cannot be started with what is to be told of it.
+private func exceedsLimits(_ own: [Path]) -> Bool {
+  if own.contains(where: { $0.bytes.count >= ExecLimits.longest }) { return true }
+  let size = size(own)
+  return size > ordinarySize && inheritedSize + size + spareSize > ExecLimits.all
 }
 
 extension Mailbox {
   /// What a handler of several letters learns: where they come from. What there is to know about each
   /// stands in its file.
   func environment(_ settings: Settings) -> [Path] {
-    PostOffice.environment([
-      ("POST_SPOOL", office.path),
-      ("POST_MAILBOX", Path(name.description)),
-      ("POST_TRIES", Path(String(settings.tries))),
-    ])
+    inherited
+      + variables([
+        ("POST_SPOOL", office.path),
+        ("POST_MAILBOX", Path(name.description)),
+        ("POST_TRIES", Path(String(settings.tries))),
+      ])
   }
 }
 
 extension Claim {
+  /// Whether no handler can be started with this letter.
+  package func isTooMuch(_ settings: Settings) -> Bool { (try? environment(settings)) == nil }
+
   /// The topic it came through. A foreign program's letter does not say; mostly there is only one.
   var topic: String {
     if let topic = letter.topic { return topic }
@@ -34,7 +55,8 @@ extension Claim {
   }
 
   /// What the handler of one letter learns.
-  func environment(_ settings: Settings) -> [Path] {
+  /// - Throws: list too long, if it is the letter's fault that the kernel would not take it.
+  func environment(_ settings: Settings) throws(Errno) -> [Path] {
     var own: [(name: String, value: Path)] = [
       ("POST_SPOOL", mailbox.office.path),
       ("POST_ID", letter.id.path),
@@ -48,13 +70,15 @@ extension Claim {
       ("POST_TYPE", Path(letter.contentType ?? "")),
       ("POST_FILE", path),
     ]
-    let told: Set = ["POST-TOPIC", "DATE", "FROM", "SUBJECT", "CONTENT-TYPE"]
+    let known: Set = ["POST-TOPIC", "DATE", "FROM", "SUBJECT", "CONTENT-TYPE"]
     var taken = Set<String>()
-    for field in letter.headers.fields where !told.contains(field.name.uppercased()) {
+    for field in letter.headers.fields where !known.contains(field.name.uppercased()) {
       let bytes = field.name.uppercased().utf8.map { $0.isLetterOrDigit ? $0 : UInt8(ascii: "_") }
       let name = "POST_HEADER_" + String(decoding: bytes, as: UTF8.self)
       if taken.insert(name).inserted { own.append((name, Path(field.value))) }
     }
-    return PostOffice.environment(own)
+    let told = variables(own)
+    if exceedsLimits(told) { throw .listTooLong }
+    return inherited + told
   }
 }

@@ -80,8 +80,6 @@ public enum Place: String, Sendable, CaseIterable {
   case later
   case done
   case failed
-  /// A file for each handler that has several letters in its hands. Made when first needed.
-  case holders
   /// Not what was sent: set aside, never handed to anybody. Made when first needed.
   case corrupt
   /// One text file for each troubled letter.

@@ -70,26 +70,43 @@ public final class Letter {
   /// Compares the body with the length and digest in the header.
   /// - Throws: corrupt, saying how it differs.
   func verify() throws(Flaw) {
-    let claimsDigest = headers["Content-Digest"].flatMap { $0.hasPrefix("crc32c=:") ? $0 : nil }
-    guard let digest = claimsDigest else {
-      // A foreign program's letter promises nothing; one of ours always does.
-      if id.isOurs { throw .corrupt("has lost its header") }
-      return
-    }
-    if let length = headers["Content-Length"].flatMap({ Int64($0) }) {
-      guard length == bodyLength else {
-        throw .corrupt("has a body of \(bodyLength) bytes where \(length) were sent")
+    var verification = try Verification(self)
+    if verification.isOver { return }
+    do throws(Errno) { try readBody { verification.update($0) } } catch { throw .errno(error) }
+    try verification.finish()
+  }
+
+  /// Whether a letter is what was sent: first its header tells, then its body, piece by piece.
+  struct Verification {
+    private let digest: String?
+    private var crc = CRC32C()
+
+    /// - Throws: corrupt, if the header shows it.
+    init(_ letter: Letter) throws(Flaw) {
+      digest = letter.headers["Content-Digest"].flatMap { $0.hasPrefix("crc32c=:") ? $0 : nil }
+      if isOver {
+        // A foreign program's letter promises nothing; one of ours always does.
+        if letter.id.isOurs { throw .corrupt("has lost its header") }
+      } else if let length = letter.headers["Content-Length"].flatMap({ Int64($0) }) {
+        guard length == letter.bodyLength else {
+          throw .corrupt("has a body of \(letter.bodyLength) bytes where \(length) were sent")
+        }
+      } else if letter.id.isOurs {
+        throw .corrupt("has lost its Content-Length")
       }
-    } else if id.isOurs {
-      throw .corrupt("has lost its Content-Length")
     }
-    var crc = CRC32C()
-    do throws(Errno) {
-      try readBody { bytes in crc.update(bytes) }
-    } catch {
-      throw .errno(error)
+
+    /// The body promises nothing.
+    var isOver: Bool { digest == nil }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) { if !isOver { crc.update(bytes) } }
+
+    /// - Throws: corrupt, if the body is another.
+    func finish() throws(Flaw) {
+      guard isOver || crc.digestField == digest else {
+        throw .corrupt("has a body that does not match its digest")
+      }
     }
-    guard crc.digestField == digest else { throw .corrupt("has a body that does not match its digest") }
   }
 
   /// Reads the body from its beginning, piece by piece; the shared position is not moved.

@@ -26,8 +26,10 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
     return Int64(String(decoding: digits, as: UTF8.self))
   }
 
-  /// Whether it can be told in a line of text among other words: it is of printable ASCII, without blanks.
-  var isOneWord: Bool { path.bytes.allSatisfy { (0x21...0x7e).contains($0) } }
+  /// Whether it can be told in a line of text among other words: UTF-8 without blanks and controls.
+  var isOneWord: Bool {
+    path.bytes.allSatisfy { $0 > 0x20 && $0 != 0x7f } && String(validating: path.bytes, as: UTF8.self) != nil
+  }
 
   /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
   /// died knows by it that the copy was made. Our own letters have a name that nobody else chooses.
@@ -69,7 +71,7 @@ struct LetterIDs {
 
   init() {
     host = LetterIDs.sanitized(Host.name)
-    tail = "R\(LetterIDs.hexadecimal(Host.random))P\(Host.processID)Q"
+    tail = "R\(hexadecimal(UInt64(Host.random), digits: 8))P\(Host.processID)Q"
   }
 
   /// - Parameters:
@@ -92,17 +94,6 @@ struct LetterIDs {
     name.append(contentsOf: ".".utf8)
     name.append(contentsOf: host.utf8)
     return LetterID(Path(name))
-  }
-
-  /// Eight digits. (String's own way, for any integer and radix, looks up at run time what an integer is.)
-  private static func hexadecimal(_ bits: UInt32) -> String {
-    let digits: StaticString = "0123456789abcdef"
-    var text = ""
-    for place in 0..<8 {
-      let digit = Int(bits >> (28 - 4 * UInt32(place)) & 15)
-      text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[digit]))
-    }
-    return text
   }
 
   /// Maildir forbids `/` and `:`; a comma or a space would be no better. At most 63 bytes, as a
@@ -128,17 +119,19 @@ package struct EntryName: Hashable, Sendable {
   /// own times belong to all mailboxes.
   package var doneAt: Int64?
 
-  /// `,H=9f3a5c1e02b7d640`: one of the letters of the holder whose file in `holders/` bears this name.
-  package var holder: HolderName?
+  /// `,B=1f3a5c1e02b7d640`: which byte of the mailbox's directory is locked while its holder lives.
+  package var beacon: UInt64?
+  /// `,H=9f3a5c1e02b7d640`: 0.1.0's sign of a holder with several letters, a file in `holders/`.
+  package private(set) var formerHolder: String?
 
   package init(
-    _ id: LetterID, attempt: Int? = nil, until: Int64? = nil, doneAt: Int64? = nil, holder: HolderName? = nil
+    _ id: LetterID, attempt: Int? = nil, until: Int64? = nil, doneAt: Int64? = nil, beacon: UInt64? = nil
   ) {
     self.id = id
     self.attempt = attempt
     self.until = until
     self.doneAt = doneAt
-    self.holder = holder
+    self.beacon = beacon
   }
 
   /// Reads a file name. A mail reader's flags (`:2,S`) are not part of the ID; a comma that does not
@@ -164,9 +157,12 @@ package struct EntryName: Hashable, Sendable {
       case UInt8(ascii: "D"):
         guard let moment = instant(value) else { break marks }
         doneAt = moment
+      case UInt8(ascii: "B"):
+        guard let byte = hexadecimal(value), byte < 1 << 62 else { break marks }
+        beacon = byte
       case UInt8(ascii: "H"):
-        guard let name = HolderName(value) else { break marks }
-        holder = name
+        guard hexadecimal(value) != nil else { break marks }
+        formerHolder = String(decoding: value, as: UTF8.self)
       default: break marks
       }
       rest = rest[..<comma]
@@ -177,11 +173,35 @@ package struct EntryName: Hashable, Sendable {
   package var path: Path {
     var text = ""
     if let attempt, attempt > 0 { text += ",A=\(attempt)" }
-    if let holder { text += ",H=\(holder)" }
+    if let beacon { text += ",B=" + hexadecimal(beacon, digits: 16) }
+    if let formerHolder { text += ",H=" + formerHolder }
     if let until { text += ",L=" + written(until) }
     if let doneAt { text += ",D=" + written(doneAt) }
     return text.isEmpty ? id.path : Path(id.path.bytes + Array(text.utf8))
   }
+}
+
+/// In lower case. (String's own way, for any integer and radix, looks up at run time what an integer is.)
+private func hexadecimal(_ bits: UInt64, digits count: Int) -> String {
+  let digits: StaticString = "0123456789abcdef"
+  var text = ""
+  for place in (0..<count).reversed() {
+    text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[Int(bits >> (4 * UInt64(place)) & 15)]))
+  }
+  return text
+}
+
+/// 16 digits in lower case.
+private func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
+  var value: UInt64 = 0
+  for digit in digits {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
+    default: return nil
+    }
+  }
+  return digits.count == 16 ? value : nil
 }
 
 private func decimal<Digits: Collection>(_ digits: Digits) -> Int64? where Digits.Element == UInt8 {

@@ -7,8 +7,12 @@ public final class Mailbox {
   public let name: Name
   package let office: Office
   let layout: MailboxLayout
-  /// The byte of a letter that a holder from this mailbox locks: the mailbox directory's inode number.
-  let beaconByte: UInt64
+  /// The inode number of its directory: another mailbox may have taken its name.
+  let inode: UInt64
+  /// Shows what this process holds without a handler.
+  private(set) lazy var beacon = Beacon(self)
+  /// Letters with a longer body, bytes, are claimed before they are verified: that would take too long.
+  var verifiedAtOnce: Int64 = .max
   /// Names waiting to be claimed; refilled from `new/`.
   var window = Window()
   var windowSize = Window.usualSize
@@ -45,7 +49,7 @@ public final class Mailbox {
     self.name = name
     self.office = office
     layout = MailboxLayout(name)
-    beaconByte = try office.root.status(layout.root / ".").inode
+    inode = try office.root.status(layout.root / ".").inode
   }
 
   public func settings() throws(PostError) -> Settings {

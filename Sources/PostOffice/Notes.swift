@@ -4,8 +4,10 @@
 import Linux
 
 extension Mailbox {
-  /// How much of a handler's words goes into a note, from the end.
+  /// How much of a handler's words goes into a note, from the end. Bytes.
   static let wordsLimit = 64 << 10
+  /// A note that is longer is cut, bytes: a letter may be tried a million times.
+  private static let noteLimit = 256 << 10
 
   /// Adds to the note about a letter: a line with the time, and the handler's words, indented.
   func note(_ id: LetterID, _ line: String, _ words: [UInt8] = []) {
@@ -16,10 +18,27 @@ extension Mailbox {
     }
     do throws(Errno) {
       let path = layout[.notes] / id.path
-      try add(text, to: path)
+      let size = try add(text, to: path).status().size
+      if size > Mailbox.noteLimit { try cut(path) }
     } catch {
       office.warn(office.trouble(error, "cannot write \(layout[.notes] / id.path)", in: layout.root).message)
     }
+  }
+
+  /// Leaves of a note the second half: its words, and before them the lines that tell of earlier attempts.
+  private func cut(_ path: Path) throws(Errno) {
+    let lines = try office.root.open(path, .read).readAll(limit: 2 * Mailbox.noteLimit)
+      .split(separator: UInt8(ascii: "\n"))
+    var (kept, length) = ([ArraySlice<UInt8>](), 0)
+    for line in lines.reversed() {
+      let isWord = line.first == UInt8(ascii: " ")
+      if isWord, length > Mailbox.noteLimit / 4 { continue }
+      length += line.count + 1
+      if length > Mailbox.noteLimit / 2 { break }
+      kept.append(line)
+    }
+    let text = kept.reversed().map { String(decoding: $0, as: UTF8.self) + "\n" }.joined()
+    try office.replace(path, with: "(what was said before is left out)\n" + text, through: layout[.tmp])
   }
 
   /// The note about a letter; nil if there is none.

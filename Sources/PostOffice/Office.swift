@@ -27,6 +27,10 @@ public final class Office {
   var unsealable: Set<Path> = []
   /// How many directories mailboxes hold open, for letters that move.
   var openGoals = 0
+  /// What need not be told time and again.
+  private var told: Set<String> = []
+  func tellOnce(_ words: String) { if told.insert(words).inserted { warn(words) } }
+
   /// Takes how far a long chore is: the place, and how many old letters were removed there.
   package var progress: (String, Int) -> Void = { _, _ in }
 
@@ -143,10 +147,11 @@ public final class Office {
   /// Moves what is no whole letter to a place where nobody trips over it again. Nothing is lost: if the
   /// name is taken there, by another file, this one gets a new name.
   /// - Throws: no such entry, if somebody else has just done so.
-  func setAside(_ path: Path, in corrupt: Path) throws(Errno) {
+  func setAside(_ path: Path, in corrupt: Path, as name: Path? = nil) throws(Errno) {
     if try !root.exists(corrupt) { try make([corrupt], in: corrupt.parent) }
-    do throws(Errno) { try root.rename(path, to: root, corrupt / path.name) } catch .exists {
-      let (one, other) = (try root.status(path), try root.status(corrupt / path.name))
+    let name = name ?? path.name
+    do throws(Errno) { try root.rename(path, to: root, corrupt / name) } catch .exists {
+      let (one, other) = (try root.status(path), try root.status(corrupt / name))
       if one.kind == .regular, one.inode == other.inode, one.device == other.device {
         return try root.remove(path)  // a second link: the first is enough
       }

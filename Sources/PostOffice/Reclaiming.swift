@@ -4,7 +4,7 @@ import Linux
 
 /// What was seen in `cur/`.
 package struct Hands: Sendable, Equatable {
-  /// Letters whose beacon shines, or that somebody else has to settle.
+  /// Letters whose holders live, or that another process is taking back.
   package var held = 0
   /// When the first lease ends, milliseconds since 1970.
   package var nextLease: Int64?
@@ -31,10 +31,11 @@ extension Mailbox {
       }
       // Not before: had the clock been set back meanwhile, a lease taken since would count as over.
       let now = Clock.wall / 1_000_000
+      let beacons = claims.isEmpty ? nil : try openBeacons()
       for name in claims {
         if let until = EntryName(name).until, until > now {
           hands.nextLease = min(hands.nextLease ?? until, until)
-        } else if holderLives(name) {
+        } else if holderLives(name, beacons) {
           hands.held += 1
         } else {
           dead.append(name)
@@ -49,18 +50,19 @@ extension Mailbox {
     return hands
   }
 
-  /// Whether the beacon shines, or that of the holder. If we cannot see, it does.
-  func holderLives(_ name: Path) -> Bool {
-    if let holder = EntryName(name).holder { return lives(holder) }
-    do throws(Errno) {
-      return try office.root.open(layout[.cur] / name, .read).isLocked(byte: beaconByte)
-    } catch .noEntry {
-      return true  // it has just been settled
-    } catch .loop {
-      return (try? office.root.status(layout[.cur] / name))?.kind != .symlink
-    } catch {
-      return true
+  /// The mailbox's directory, in which holders lock their bytes. A lock is not shown to the open description that has
+  /// it, so each look is through one of its own.
+  func openBeacons() throws(PostError) -> OpenFolder {
+    try attempt("cannot open \(layout.root)") { () throws(Errno) in
+      OpenFolder(layout.root, try office.root.directory(layout.root))
     }
+  }
+
+  /// Whether the holder of a letter in cur/ lives, of one whose lease is not in force. If we cannot see, it does.
+  func holderLives(_ name: Path, _ beacons: OpenFolder?) -> Bool {
+    let entry = EntryName(name)
+    if let byte = entry.beacon { return (try? beacons?.directory.file.isLocked(byte: byte)) ?? true }
+    return entry.until == nil && formerHolderLives(name, entry)
   }
 
   /// Under a lock of the mailbox: between looking and renaming no other process may take the same
@@ -68,15 +70,15 @@ extension Mailbox {
   /// - Returns: where each went that was taken back; nil if another process is at it.
   func takeBack(_ names: [Path]) throws(PostError) -> [Path: Place]? {
     let tries = (try? settings().tries) ?? Settings().tries
+    let beacons = try openBeacons()
     return try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
-      let folder = try office.root.directory(layout.root)
-      guard try folder.tryLock() else { return nil }
+      guard try beacons.directory.tryLock() else { return nil }
       var taken = [Path: Place]()
-      for name in names where !holderLives(name) {
-        var entry = EntryName(name)
-        let attempt = entry.attempt ?? 1
-        let how = entry.until == nil ? "its holder died" : "its lease ended"
-        (entry.until, entry.holder) = (nil, nil)
+      for name in names where !holderLives(name, beacons) {
+        let claim = EntryName(name)
+        let attempt = claim.attempt ?? 1
+        let how = claim.until == nil ? "its holder died" : "its lease ended"
+        let entry = EntryName(claim.id, attempt: attempt)
         do throws(Errno) {
           if attempt >= tries {
             note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")

@@ -7,34 +7,24 @@ extension Watcher {
   func serve(_ desk: Desk) throws(PostError) {
     do throws(PostError) {
       if let closure {
-        guard let claim = try claim(upTo: 1, .beacon, desk).first else { return }
+        guard let claim = try claim(upTo: 1, Beacon(desk.mailbox), desk).first else { return }
         let errand = desk.take([claim])
         let start = Clock.monotonic
         let verdict = closure(claim)
         return try end(claim, errand, desk.judge(verdict, on: claim, after: Clock.monotonic - start), desk)
       }
       if desk.isStreaming { return try serveStream(desk) }
-      if desk.lettersAtOnce == 1 { return try serveOne(desk) }
-      try serveBatch(desk)
+      let claims = try claim(upTo: desk.lettersAtOnce, Beacon(desk.mailbox), desk)
+      if !claims.isEmpty { try start(claims, desk.take(claims), desk) }
     } catch let error where error.kind == .badData {
       office.warn(error.message)
       desk.schedule.foundNothing()  // set aside; nothing good is left
     }
   }
 
-  private func serveOne(_ desk: Desk) throws(PostError) {
-    guard let claim = try claim(upTo: 1, .beacon, desk).first else { return }
-    try start([claim], desk.take([claim]), desk)
-  }
-
-  private func serveBatch(_ desk: Desk) throws(PostError) {
-    let claims = try claim(upTo: desk.lettersAtOnce, .holder(try desk.mailbox.makeHolder(.empty)), desk)
-    if !claims.isEmpty { try start(claims, desk.take(claims), desk) }
-  }
-
   /// Claims letters, and says on the schedule if there are none.
-  private func claim(upTo limit: Int, _ hold: Mailbox.Hold, _ desk: Desk) throws(PostError) -> [Claim] {
-    let claims = try desk.mailbox.claim(upTo: limit, hold)
+  private func claim(upTo limit: Int, _ beacon: Beacon, _ desk: Desk) throws(PostError) -> [Claim] {
+    let claims = try desk.mailbox.claim(upTo: limit, .beacon(beacon))
     if claims.isEmpty {
       desk.isScanned = false
       switch desk.mailbox.block {
@@ -48,16 +38,39 @@ extension Watcher {
     return claims
   }
 
-  /// Starts a handler on letters that were claimed together.
-  /// - Parameter rest: letters of the same errand that are to be tried afterwards.
-  func start(
-    _ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk, rest: [Claim] = []
+  /// Starts a handler on letters that were claimed together; one that takes its time is prepared before.
+  func start(_ claims: [Claim], _ errand: Desk.Errand, _ desk: Desk) throws(PostError) {
+    let isBatch = desk.lettersAtOnce > 1
+    if let large = claims.last, !large.isVerified {
+      return try prepare(large, of: claims, errand, desk, copies: !isBatch)
+    }
+    if isBatch { return try run(claims, nil, errand, desk) }
+    let body: File
+    do throws(Errno) { body = try claims[0].body() } catch {
+      return try spoiled(claims[0], .errno(error), of: claims, errand, desk)
+    }
+    try run(claims, body, errand, desk)
+  }
+
+  /// Runs a handler.
+  /// - Parameters:
+  ///   - body: of the one letter; nil: the letters' files are its arguments.
+  ///   - rest: letters of the same errand that are to be tried afterwards.
+  func run(
+    _ claims: [Claim], _ body: consuming File?, _ errand: Desk.Errand, _ desk: Desk, rest: [Claim] = []
   ) throws(PostError) {
     do throws(Errno) {
       let folder = office.path / desk.mailbox.layout.root
       let command = HandlerCommand.shell(desk.settings.handler ?? "")
-      let handler = try Handler(command, on: claims, desk.settings, folder: folder, isUnattended: true)
+      let handler = try Handler(command, on: claims, body, desk.settings, folder: folder, isUnattended: true)
       jobs.append(Job(handler: handler, desk: desk, errand: errand, rest: rest))
+    } catch .listTooLong where claims.count > 1 {
+      office.warn(
+        "mailbox \(desk.name): \(claims.count) files are more arguments than a handler takes; now each of them alone")
+      try goOn(with: claims, after: .done, errand, desk)
+    } catch .listTooLong where claims[0].isTooMuch(desk.settings) {
+      try endAll(claims, errand, .failed(Verdict.tooMuch), desk)
+      try goOn(with: rest, after: .done, errand, desk)
     } catch {
       try couldNotStart(error, claims + rest, errand, desk)
     }
@@ -79,27 +92,36 @@ extension Watcher {
   private func serveStream(_ desk: Desk) throws(PostError) {
     if let stream = desk.streams.first(where: { $0.room > 0 }) { return try fill(stream, desk) }
     if desk.streams.count >= desk.parallel { return desk.makeRoom() }
-    let holder = try desk.mailbox.makeHolder(.fifo)
+    let beacon = Beacon(desk.mailbox)
     // The first letter comes first: no handler is started for nothing.
-    guard let first = try claim(upTo: 1, .holder(holder), desk).first else { return }
+    guard let first = try claim(upTo: 1, beacon, desk).first else { return }
     let stream: StreamHandler
     do throws(Errno) {
       stream = try StreamHandler(
-        .shell(desk.settings.handler ?? ""), holder, desk.mailbox, desk.settings, limit: desk.lettersAtOnce)
+        .shell(desk.settings.handler ?? ""), beacon, desk.mailbox, desk.settings, limit: desk.lettersAtOnce)
     } catch {
       return try couldNotStart(error, [first], desk.take([first]), desk)
     }
-    stream.give(first, desk.take([first]))
-    stream.send()
     streams.append((stream, desk))
     desk.streams.append(stream)
+    try give([first], to: stream, desk)
   }
 
   private func fill(_ stream: StreamHandler, _ desk: Desk) throws(PostError) {
     // What was in trouble is tried with one letter at a time.
     let limit = desk.schedule.pausedUntil == nil ? min(stream.room, Watcher.streamBurst) : 1
-    let claims = try claim(upTo: limit, stream.hold, desk)
-    for claim in claims { stream.give(claim, desk.take([claim])) }
+    try give(try claim(upTo: limit, stream.beacon, desk), to: stream, desk)
+  }
+
+  private func give(_ claims: [Claim], to stream: StreamHandler, _ desk: Desk) throws(PostError) {
+    for claim in claims {
+      let errand = desk.take([claim])
+      if claim.isVerified {
+        stream.give(claim, errand)
+      } else {
+        try prepare(claim, of: [claim], errand, desk, for: stream, copies: false)
+      }
+    }
     stream.send()
     desk.makeRoom()
   }

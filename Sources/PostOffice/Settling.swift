@@ -25,6 +25,9 @@ public enum Verdict: Hashable, Sendable {
       }
   }
 
+  /// Why a letter fails that no handler can be started with, execve(2).
+  package static let tooMuch = "its headers are more than a handler's environment can hold"
+
   public var reason: String {
     switch self {
     case .done: "done"

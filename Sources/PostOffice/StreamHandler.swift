@@ -9,11 +9,17 @@ final class StreamHandler {
   let settings: Settings
   /// Monotonic nanoseconds.
   let startedAt = Clock.monotonic
-  private let holder: Holder
+  let beacon: Beacon
+  /// What it is told through, and its standard input. That stays open with us: it reads no end, and we meet no broken
+  /// pipe, before its own end tells what became of it.
+  private var telling: File?
+  private let input: File
   private let limit: Int
   private var child: Child?
   private var answers: File
   private let words: Words
+  /// Letters that are being prepared for it.
+  var expected = 0
   /// Letters it has not answered, in the order in which it was given them.
   private var letters: [LetterID: Given] = [:]
   private var order: [LetterID] = []
@@ -64,23 +70,27 @@ final class StreamHandler {
 
   /// Starts it.
   /// - Parameters:
-  ///   - holder: a FIFO; the letters that it is given must be claimed for it.
+  ///   - beacon: that of the letters that it is given.
   ///   - limit: the most letters in its hands.
   init(
-    _ command: HandlerCommand, _ holder: Holder, _ mailbox: Mailbox, _ settings: Settings, limit: Int
+    _ command: HandlerCommand, _ beacon: Beacon, _ mailbox: Mailbox, _ settings: Settings, limit: Int
   ) throws(Errno) {
     self.settings = settings
-    self.holder = holder
+    self.beacon = beacon
     self.limit = limit
     words = try Words()
     let ends = try File.pipe()
     answers = File(owning: ends.reading)
     let writing = File(owning: ends.writing)
-    try answers.setBlocking(false)
+    try answers.setNonBlocking()
+    let told = try File.pipe()
+    input = File(owning: told.reading)
+    telling = File(owning: told.writing)
+    try telling?.setNonBlocking()
     child = try command.start(
-      environment: mailbox.environment(settings), input: holder.input,
+      environment: mailbox.environment(settings), input: input.descriptor,
       output: .descriptor(writing.descriptor),
-      errors: words.stream, folder: mailbox.office.path / mailbox.layout.root, umask: settings.umask,
+      errors: words.stream, beacon, folder: mailbox.office.path / mailbox.layout.root, umask: settings.umask,
       ownGroup: true)
     lastSign = Clock.monotonic
     idleSince = lastSign
@@ -91,17 +101,15 @@ final class StreamHandler {
 
   /// For how many more letters it has room.
   var room: Int {
-    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count
+    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count - expected
   }
 
-  var hasLetters: Bool { !letters.isEmpty }
-
-  /// What claims are to be made for.
-  var hold: Mailbox.Hold { .holder(holder) }
+  var hasLetters: Bool { !letters.isEmpty || expected > 0 }
 
   /// Puts a letter into its hands. It is told of it by ``send()``.
   func give(_ claim: Claim, _ errand: Desk.Errand) {
     let id = claim.letter.id
+    claim.letter.close()
     let now = Clock.monotonic
     if letters.isEmpty { lastSign = now }
     let isFirst = letters.isEmpty
@@ -122,12 +130,12 @@ final class StreamHandler {
 
   /// Writes what it takes without waiting.
   func send() {
-    if holder.descriptor < 0 {
-      unsent = []
-      return
-    }
     while !unsent.isEmpty {
-      do throws(Errno) { unsent = unsent.dropFirst(try holder.write(unsent)) } catch .again { return } catch {
+      do throws(Errno) {
+        // No one is told any more what it has not been told by then.
+        guard let count = try telling?.writeSome(unsent) else { break }
+        unsent = unsent.dropFirst(count)
+      } catch .again { return } catch {
         // It would never answer what it was not told of.
         unsent = []
         trouble = PostError(error, "the handler cannot be told of letters").message
@@ -135,7 +143,7 @@ final class StreamHandler {
       }
     }
     unsent = []
-    if isClosed { holder.close() }
+    if isClosed { telling = nil }
   }
 
   /// Gives it no more letters: when it has read what it was told of, it reads the end.
@@ -153,7 +161,7 @@ final class StreamHandler {
   /// Readable when it has ended.
   var end: Int32 { child?.ended.descriptor ?? -1 }
   /// Writable when it takes more of what it is to be told; -1: nothing is to be told.
-  var ear: Int32 { unsent.isEmpty ? -1 : holder.descriptor }
+  var ear: Int32 { unsent.isEmpty ? -1 : telling?.descriptor ?? -1 }
 
   var hasEnded: Bool { (try? child?.hasEnded()) == true }
 

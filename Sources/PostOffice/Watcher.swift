@@ -30,6 +30,8 @@ public final class Watcher {
   /// Desks whose schedule has changed since the last turn.
   var changed: Set<Rota.Key> = []
   var jobs: [Job] = []
+  /// Large letters that are still to be verified, or copied for their handlers.
+  var preparations: [Preparation] = []
   /// Streaming handlers at work, and the desks that they work for.
   var streams: [(handler: StreamHandler, desk: Desk)] = []
   var unsynced: [Rota.Key: Desk] = [:]
@@ -148,6 +150,7 @@ public final class Watcher {
     while true {
       let now = Clock.monotonic
       var hasMore = stopping == nil && !isEnding && work(now)
+      if stopping != nil { dropPreparations() }
       if let deadline = stopping, deadline <= now {
         for job in jobs { job.handler.stop(now: now) }
         for (stream, _) in streams { stream.stop(now: now) }
@@ -205,7 +208,8 @@ public final class Watcher {
       turns += 1
     }
     if rota.isShort { retireStream() }
-    return turns == Watcher.turnLimit
+    prepareSlice()
+    return turns == Watcher.turnLimit || !preparations.isEmpty
   }
 
   /// A mailbox waits for its first handler, and there is no place: ends the streaming handler that has had no
@@ -228,7 +232,7 @@ public final class Watcher {
   private func nextTurn() -> Rota.Turn? {
     for key in changed { rota[key] = desksByKey[key]?.schedule }
     changed = []
-    rota.handlers = jobs.count + streams.count
+    rota.handlers = jobs.count + streams.count + preparations.count { $0.stream == nil }
     return rota.next(now: Clock.monotonic)
   }
 

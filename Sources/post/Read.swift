@@ -64,7 +64,7 @@ enum Read: Verb {
     let follows = call.has("follow")
     let round = Round(
       mailbox: mailbox, limit: limit, patience: follows ? .upTo(nil) : patience, follows: follows,
-      batch: batch ?? 1)
+      batch: batch == 1 ? nil : batch)
     let settings = try mailbox.settings()
     if let words = trailing {
       return try round.handle(with: words.map { Path($0) }, settings, isSingle: limit == 1)

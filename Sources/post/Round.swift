@@ -17,8 +17,8 @@ struct Round {
   let patience: Patience
   /// Goes on waiting after the first letter.
   let follows: Bool
-  /// The most letters to take at once.
-  var batch = 1
+  /// The most letters that a command gets at once; nil: it gets the body of one.
+  var batch: Int?
 
   /// Letters are done durably after so long, and so many: a power cut may give them back until then.
   private static let syncInterval: Int64 = 1_000_000_000
@@ -28,7 +28,7 @@ struct Round {
   /// - Returns: 0 if there was one, else 1.
   /// - Throws: if none could be read, what was wrong with those that waited.
   func run(
-    lease: Duration? = nil, signals: Int32 = -1, _ take: ([Claim]) throws(PostError) -> Bool
+    lease: Duration? = nil, forCommand: Bool = false, signals: Int32 = -1, _ take: ([Claim]) throws(PostError) -> Bool
   ) throws(PostError) -> Int32 {
     var arrivals: Arrivals?
     var deadline: Int64?
@@ -44,7 +44,12 @@ struct Round {
     try mailbox.refresh()
     while count < limit {
       var claims = [Claim]()
-      do throws(PostError) { claims = try claim(upTo: limit - count, lease) } catch { trouble = error }
+      do throws(PostError) {
+        claims =
+          forCommand
+          ? try mailbox.claimForHandler(upTo: min(batch ?? 1, limit - count))
+          : try mailbox.claim(lease: lease).map { [$0] } ?? []
+      } catch { trouble = error }
       if !claims.isEmpty {
         count += claims.count
         unsynced += claims.count
@@ -68,11 +73,6 @@ struct Round {
     return 0
   }
 
-  private func claim(upTo limit: Int, _ lease: Duration?) throws(PostError) -> [Claim] {
-    if batch > 1 { return try mailbox.claimBatch(upTo: min(batch, limit)) }
-    return try mailbox.claim(lease: lease).map { [$0] } ?? []
-  }
-
   private func syncIfDone(_ count: Int, _ lease: Duration?) {
     guard lease == nil, count > 0 else { return }
     mailbox.syncOrWarn()
@@ -84,7 +84,7 @@ struct Round {
   func handle(with words: [Path], _ settings: Settings, isSingle: Bool) throws(PostError) -> Int32 {
     let signals = try SignalFile.stopping()
     var code: Int32 = 0
-    let result = try run(signals: signals.file.descriptor) { (claims) throws(PostError) in
+    let result = try run(forCommand: true, signals: signals.file.descriptor) { (claims) throws(PostError) in
       let (exit, goesOn) = try give(claims, to: words, settings, signals)
       if exit != 0 { code = isSingle ? exit : PostError.Kind.tryAgain.rawValue }
       return goesOn
@@ -99,7 +99,15 @@ struct Round {
   ) throws(PostError) -> (exit: Int32, goesOn: Bool) {
     let handler: Handler
     do throws(Errno) {
-      handler = try Handler(.words(words), on: claims, settings, folder: nil, isUnattended: false)
+      handler = try Handler(
+        .words(words), on: claims, batch == nil ? try claims[0].body() : nil, settings, folder: nil,
+        isUnattended: false)
+    } catch .listTooLong where claims.count > 1 {
+      return try giveEach(claims, to: words, settings, signals, false)
+    } catch .listTooLong where batch == nil && claims[0].isTooMuch(settings) {
+      Program.complain(PostError(.badData, "letter \(claims[0].letter.id) failed: \(Verdict.tooMuch)"))
+      try claims[0].settle(.failed(Verdict.tooMuch), settings: settings)
+      return (PostError.Kind.badData.rawValue, true)
     } catch {
       try release(claims)
       let what = claims.count == 1 ? "letter \(claims[0].letter.id) waits" : "\(claims.count) letters wait"

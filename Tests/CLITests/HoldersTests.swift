@@ -27,7 +27,7 @@ import Testing
       #expect(try box.post("read", "stock").code == 1)
       try box.must("sweep")
     }
-    #expect(box.entries("cur").first?.hasSuffix(",A=1") == true)
+    #expect(box.inHands().first?.hasSuffix(",A=1") == true)
 
     try box.script("kill -9 $(cat command)")
     #expect(try eventually { try box.post("read", "stock").text == "a" })

@@ -30,7 +30,6 @@ import Testing
     #expect(office.lines(of: "given") == ids)
     #expect(office.counts() == [0, 0, 0, 200, 0])
     #expect(Set(office.attempts(in: "done").values) == ["1"])
-    #expect(office.names("holders").isEmpty)
   }
 
   @Test func noHandlerIsStartedWithoutLetters() throws {
@@ -169,7 +168,6 @@ import Testing
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.lines(of: "ends") == ["end"])
     #expect(office.starts.count == 1 && !office.isAlive(office.starts[0]))
-    #expect(office.names("holders").isEmpty)
   }
 
   @Test func aHandlerThatIsStoppedAnswersWhatItHas() throws {
@@ -186,7 +184,6 @@ import Testing
     #expect(try watcher.wait().code == 0)
     #expect(self.ids(of: "done").sorted() == Array(ids[..<3]))
     #expect(office.names("new") == Array(ids[3...]))
-    #expect(office.names("holders").isEmpty)
   }
 
   @Test func whatAStoppedHandlerDoesNotAnswerIsGivenBack() throws {

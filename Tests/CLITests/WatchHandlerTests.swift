@@ -16,17 +16,11 @@ import Testing
     #expect(here == ["\(office.box.spool)/mailboxes/stock"])
   }
 
-  @Test func theHandlerHasThreeDescriptorsOnly() throws {
-    try office.subscribe("exec ls /proc/self/fd")
-    try office.send()
-    #expect(try office.watchUntilEmpty().lines == ["0", "1", "2", "3"])  // 3 is what ls opens
-  }
-
   @Test func aDescriptorThatTheWatchersParentLeftOpenDoesNotReachTheHandler() throws {
     try office.subscribe("exec ls /proc/self/fd")
     try office.send()
     let watched = try office.box.shell("exec 9< /dev/zero; post watch --until-empty")
-    #expect(watched.lines == ["0", "1", "2", "3"])
+    #expect(watched.lines.sorted() == ["0", "1", "189", "2", "3"])  // 3 is what ls opens, 189 the beacon
   }
 
   @Test func theHandlerHasDefaultSignalsAndAGroupOfItsOwn() throws {
@@ -55,9 +49,11 @@ import Testing
     let expected = [
       "POST_SPOOL=\(spool)", "POST_ID=\(id)", "POST_TOPIC=orders", "POST_MAILBOX=stock", "POST_ATTEMPT=1",
       "POST_TRIES=7", "POST_SUBJECT=purchase approved", "POST_TYPE=application/json",
-      "POST_FILE=\(spool)/mailboxes/stock/cur/\(id),A=1", "POST_HEADER_X_COLOR=dark $red",
+      "POST_HEADER_X_COLOR=dark $red",
       "POST_HEADER_CONTENT_LENGTH=2",
     ]
+    let file = "POST_FILE=\(spool)/mailboxes/stock/cur/\(id),A=1"
+    #expect(watched.lines.map(\.withoutBeacon).contains(file))
     for line in expected { #expect(watched.lines.contains(line), "\(line)") }
     #expect(watched.lines.contains { $0.hasPrefix("POST_DATE=") && $0.hasSuffix("+0000") })
     #expect(watched.lines.contains { $0.hasPrefix("POST_FROM=") && $0.contains("@") })

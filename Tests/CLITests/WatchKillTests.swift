@@ -69,7 +69,6 @@ import Testing
     #expect(Set(handled) == sent)
     #expect(handled.count <= 1000 + 5 * inFlight)
     #expect(office.counts() == [0, 0, 0, 1000, 0])
-    #expect(office.names("holders").isEmpty)
   }
 
   @Test func aHandlerThatOutlivesItsWatcherKeepsItsLetter() throws {
@@ -81,7 +80,7 @@ import Testing
     _ = try first.wait()
     let second = try office.start()
     #expect(second.rest(in: office) != nil)
-    #expect(office.names("cur") == ["\(id),A=1"])
+    #expect(office.box.inHands() == ["\(id),A=1"])
     #expect(office.lines(of: "begun").count == 1)
     try office.box.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })

@@ -45,7 +45,7 @@ import Testing
     #expect(eventually { office.lines(of: "pids").count == 1 })
     watcher.kill(.terminate)
     #expect(watcher.rest(in: office) != nil)
-    #expect(office.names("cur") == ["\(id),A=1"])
+    #expect(office.box.inHands() == ["\(id),A=1"])
     watcher.kill(.terminate)
     let ended = try watcher.wait()
     #expect(ended.code == 0)

@@ -85,7 +85,7 @@ import Testing
     let ended = try slow.wait()
     #expect(ended.code == 66)
     #expect(ended.errors.contains("lease"))
-    #expect(box.entries("cur") == ["\(id),A=2"])
+    #expect(box.inHands() == ["\(id),A=2"])
     try box.write("go", "")
     #expect(try holder.wait().code == 0)
     #expect(box.entries("done").first?.contains(",A=2,") == true)

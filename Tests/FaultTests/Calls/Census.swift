@@ -52,7 +52,6 @@ struct Census {
       for place in empty {
         leftovers += names("mailboxes/\(mailbox)/\(place)").map { "mailboxes/\(mailbox)/\(place)/\($0)" }
       }
-      leftovers += deadHolders(of: mailbox)
       leftovers += strangeBags(of: "mailboxes/\(mailbox)", ["new", "again", "later", "done", "failed"])
       mailboxes[mailbox] = found
     }
@@ -66,15 +65,6 @@ struct Census {
 
   private func names(_ folder: String) -> [String] {
     ((try? Directory(spool / Path(folder)).names()) ?? []).map(\.description)
-  }
-
-  /// The files of holders that nobody locks.
-  private func deadHolders(of mailbox: String) -> [String] {
-    let folder = "mailboxes/\(mailbox)/holders"
-    return names(folder).map { "\(folder)/\($0)" }.filter { path in
-      // Its maker locks the first byte, its handler the second.
-      (try? File(spool / Path(path), .read).isLocked(byte: 0, count: 2)) == false
-    }
   }
 
   private func marks(of topic: String) -> [String] {

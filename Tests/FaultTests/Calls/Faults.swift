@@ -55,6 +55,7 @@ enum Fault: Sendable, CustomStringConvertible {
     "flock": [ENOLCK, EINTR],
     "fallocate": [ENOSPC, EDQUOT, EIO, EOPNOTSUPP, EINTR],
     "ftruncate": [EIO, EINTR],
+    "copy_file_range": [ENOSPC, EDQUOT, EIO, EXDEV, EINVAL, EOPNOTSUPP, ENOMEM, EINTR],
     "fchmod": [EPERM, EIO],
     "fchown": [EPERM, EIO],
     "fsetxattr": [EPERM, ENOSPC],

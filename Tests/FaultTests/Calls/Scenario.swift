@@ -282,9 +282,8 @@ extension Stage {
     guard box.exists("spool") else { return }
     // A handler that outlives its watcher for a moment is no leftover.
     _ = eventually {
-      box.names(in: "spool/mailboxes/\(scenario.mailbox)/holders").allSatisfy { holder in
-        let path = box.spool / "mailboxes/\(scenario.mailbox)/holders/\(holder)"
-        return (try? File(path, .read).isLocked(byte: 0, count: 2)) != true
+      box.entries("cur", of: scenario.mailbox).allSatisfy {
+        (try? box.shines($0, of: scenario.mailbox)) != true
       }
     }
     let isRead = number % 2 == 1 && scenario.mailbox == "stock" && box.exists("spool/mailboxes/stock")

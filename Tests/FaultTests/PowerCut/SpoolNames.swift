@@ -48,7 +48,7 @@ struct SpoolNames {
 
   /// A file name without the office's marks.
   static func id(_ name: String) -> String {
-    for mark in [",A=", ",L=", ",D="] {
+    for mark in [",A=", ",B=", ",L=", ",D="] {
       if let range = name.firstRange(of: mark) { return id(String(name[..<range.lowerBound])) }
     }
     return name

@@ -211,7 +211,7 @@ extension Simulation {
   /// The ID that a file name in a mailbox begins with.
   static func id(of entry: String) -> String {
     var name = entry[...]
-    for mark in [",D=", ",L=", ",A="] {
+    for mark in [",D=", ",L=", ",B=", ",A="] {
       if let place = name.ranges(of: mark).last { name = name[..<place.lowerBound] }
     }
     return String(name)

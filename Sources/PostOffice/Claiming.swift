@@ -214,8 +214,9 @@ extension Mailbox {
   /// - Returns: what to tell of it; nil if somebody else has just moved it.
   func setAside(_ name: Path, from folder: Path, because how: String) throws(PostError) -> PostError? {
     let id = EntryName(name).id
-    let entry = EntryName(id, attempt: EntryName(name).attempt)
-    do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt], as: entry.path) } catch .noEntry {
+    // It is in nobody's hands there.
+    let free = EntryName(name).beacon == nil ? name : EntryName(id, attempt: EntryName(name).attempt).path
+    do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt], as: free) } catch .noEntry {
       return nil
     } catch { throw PostError(error, "\(folder / name) \(how), and cannot be set aside") }
     let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"

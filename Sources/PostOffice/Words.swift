@@ -14,8 +14,9 @@ final class Words {
 
   /// From so much on, only its end is kept. Bytes.
   private static let enough: Int64 = 1 << 20
-  /// How often that is looked at. Nanoseconds.
-  static let trimInterval: Int64 = 1_000_000_000
+  /// How often that is looked at: what a handler can say meanwhile, a quarter of a gigabyte, fits into memory.
+  /// Nanoseconds.
+  static let trimInterval: Int64 = 250_000_000
 
   init() throws(Errno) {
     memory = try File.inMemory()

@@ -200,13 +200,6 @@ import Testing
 
   // MARK: Holders
 
-  @Test(arguments: ["touch", "mkfifo"])
-  func theFileOfADeadHolderIsDebris(maker: String) throws {
-    let place = "mailboxes/stock/holders/0123456789abcdef"
-    try box.script("mkdir spool/mailboxes/stock/holders; \(maker) spool/\(place)")
-    try office.expect(place, "shows that letters are held, and nobody holds them", repaired: "removed")
-  }
-
   /// Version 0.1.0 is at work: it has locked the first byte, its handler the second.
   @Test(arguments: [0, 1] as [UInt64])
   func theFileOfALivingHolderIsInOrder(byte: UInt64) throws {

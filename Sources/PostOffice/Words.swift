@@ -31,6 +31,7 @@ final class Words {
   func last() -> [UInt8] { last(before: size) }
 
   private func last(before end: Int64) -> [UInt8] {
+    if end == 0 { return [] }
     let length = Int(min(end, Int64(Mailbox.wordsLimit)))
     let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       count = (try? memory.read(into: UnsafeMutableRawBufferPointer(buffer), at: end - Int64(length))) ?? 0

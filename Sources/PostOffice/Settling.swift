@@ -36,7 +36,7 @@ public enum Verdict: Hashable, Sendable {
   }
 }
 
-/// Where a settled letter went.
+/// Where a settled letter goes.
 public enum Settlement: Hashable, Sendable {
   case done
   case failed
@@ -44,6 +44,27 @@ public enum Settlement: Hashable, Sendable {
   case later(Int64)
   /// Back in `new/`, with no attempt spent.
   case released
+
+  fileprivate init(_ verdict: Verdict, attempt: Int, _ settings: Settings) {
+    switch verdict {
+    case .done: self = .done
+    case .broken: self = .released
+    case .retry where attempt < settings.tries:
+      let delay = settings.spread(settings.delay(afterAttempt: attempt))
+      self = .later(Clock.wall / 1_000_000 + delay.milliseconds)
+    case .retry, .failed: self = .failed
+    }
+  }
+
+  /// Where the letter goes, as what, and what the log calls it.
+  fileprivate func target(_ id: LetterID, _ attempt: Int) -> (Place, EntryName, event: String) {
+    switch self {
+    case .done: (.done, EntryName(id, attempt: attempt, doneAt: Clock.wall / 1_000_000_000 * 1000), "done")
+    case .failed: (.failed, EntryName(id, attempt: attempt), "failed")
+    case .later(let due): (.later, EntryName(id, attempt: attempt, until: due), "retry")
+    case .released: (.new, EntryName(id, attempt: attempt - 1), "released")
+    }
+  }
 }
 
 extension Claim {
@@ -55,48 +76,12 @@ extension Claim {
   public func settle(
     _ verdict: Verdict, settings: Settings, words: [UInt8] = []
   ) throws(PostError) -> Settlement {
-    let isLast = attempt >= settings.tries
-    let now = Clock.wall / 1_000_000_000 * 1000
-    switch verdict {
-    case .done:
-      try end(in: .done, EntryName(letter.id, attempt: attempt, doneAt: now))
-      mailbox.log("done", letter.id, "attempt=\(attempt)")
-      return .done
-    case .broken:
-      try release()
-      return .released
-    case .retry(let reason) where !isLast:
-      let delay = settings.delay(afterAttempt: attempt)
-      let due = Clock.wall / 1_000_000 + settings.spread(delay).milliseconds
-      note("attempt \(attempt) of \(settings.tries): \(reason); tried again in \(delay.postText)", words)
-      try end(in: .later, EntryName(letter.id, attempt: attempt, until: due))
-      mailbox.log("retry", letter.id, "attempt=\(attempt) \(reason)")
-      return .later(due)
-    case .retry(let reason), .failed(let reason):
-      let remark = isLast && verdict == .retry(reason) ? "no tries left" : "failed for good"
-      note("attempt \(attempt) of \(settings.tries): \(reason); \(remark)", words)
-      try end(in: .failed, EntryName(letter.id, attempt: attempt))
-      mailbox.log("failed", letter.id, "attempt=\(attempt) \(reason)")
-      return .failed
-    }
+    defer { isNoted = true }  // even if the letter cannot be settled now
+    return try mailbox.settle(entry.path, verdict, settings, isNoted ? nil : words)
   }
 
   /// Gives the letter back as if it had not been claimed.
-  public func release() throws(PostError) {
-    try end(in: .new, EntryName(letter.id, attempt: attempt - 1))
-    mailbox.log("released", letter.id, "attempt=\(attempt)")
-  }
-
-  private func note(_ line: String, _ words: [UInt8]) {
-    if !isNoted { mailbox.note(letter.id, line, words) }
-    isNoted = true
-  }
-
-  private func end(in place: Place, _ name: EntryName) throws(PostError) {
-    try mailbox.settle(entry.path, as: name, in: place)
-    // It will come back, and whoever puts it back may be another.
-    if place == .later || place == .new, mailbox.order == .strict { mailbox.window.forget() }
-  }
+  public func release() throws(PostError) { try settle(.broken("released"), settings: Settings()) }
 }
 
 extension Mailbox {
@@ -190,7 +175,36 @@ extension Mailbox {
     try find(claim.id.path, in: [.cur]).first { EntryName($0.name) == claim }?.name
   }
 
-  fileprivate func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
+  /// Ends a claim or a lease as the verdict says: a note is written before the letter moves, the log after it.
+  /// - Parameters:
+  ///   - name: the letter's file name in `cur/`.
+  ///   - words: what the handler said; nil: the note is written already.
+  @discardableResult
+  fileprivate func settle(
+    _ name: Path, _ verdict: Verdict, _ settings: Settings, _ words: [UInt8]?
+  ) throws(PostError) -> Settlement {
+    let entry = EntryName(name)
+    let (id, attempt) = (entry.id, entry.attempt ?? 1)
+    let settlement = Settlement(verdict, attempt: attempt, settings)
+    let remark: String? =
+      switch (settlement, verdict) {
+      case (.later, _): "tried again in \(settings.delay(afterAttempt: attempt).postText)"
+      case (.failed, .failed): "failed for good"
+      case (.failed, _): "no tries left"
+      case (.done, _), (.released, _): nil
+      }
+    if let words, let remark {
+      note(id, "attempt \(attempt) of \(settings.tries): \(verdict.reason); \(remark)", words)
+    }
+    let (place, target, event) = settlement.target(id, attempt)
+    try settle(name, as: target, in: place)
+    log(event, id, "attempt=\(attempt)" + (remark == nil ? "" : " \(verdict.reason)"))
+    // It will come back, and whoever puts it back may be another.
+    if place == .later || place == .new, order == .strict { window.forget() }
+    return settlement
+  }
+
+  private func settle(_ entry: Path, as name: EntryName, in place: Place) throws(PostError) {
     do throws(Errno) {
       do throws(Errno) {
         try settleIn(entry, from: layout[.cur], to: place, as: name)
@@ -220,21 +234,7 @@ extension Mailbox {
       throw PostError(
         .notFound, "letter \(entry.id) of mailbox \(name) is not leased: its holder will settle it")
     }
-    let attempt = entry.attempt ?? 1
-    let now = Clock.wall / 1_000_000_000 * 1000
-    switch verdict {
-    case .done:
-      try settle(
-        found.name, as: EntryName(entry.id, attempt: attempt, doneAt: now), in: .done)
-      log("done", entry.id, "attempt=\(attempt)")
-    case .failed(let reason), .retry(let reason):
-      note(entry.id, "attempt \(attempt): \(reason)")
-      try settle(found.name, as: EntryName(entry.id, attempt: attempt), in: .failed)
-      log("failed", entry.id, "attempt=\(attempt) \(reason)")
-    case .broken:
-      try settle(found.name, as: EntryName(entry.id, attempt: attempt - 1), in: .new)
-      log("released", entry.id, "attempt=\(attempt)")
-    }
+    try settle(found.name, verdict, (try? settings()) ?? Settings(), [])
   }
 
   /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.

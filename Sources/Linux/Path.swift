@@ -21,8 +21,11 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   }
 
   private init(upToNUL bytes: UnsafeRawBufferPointer) {
-    let end = bytes.firstIndex(of: 0) ?? bytes.endIndex
-    self.init(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+    guard bytes.has(0) else {
+      self.init(bytes)
+      return
+    }
+    self.init(UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0 }))
   }
 
   package init(stringLiteral text: String) { self.init(text) }

@@ -28,7 +28,9 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   /// Whether it can be told in a line of text among other words: UTF-8 without blanks and controls.
   var isOneWord: Bool {
-    path.bytes.allSatisfy { $0 > 0x20 && $0 != 0x7f } && String(validating: path.bytes, as: UTF8.self) != nil
+    let bytes = path.bytes
+    if bytes.allSatisfy({ (0x21...0x7e).contains($0) }) { return true }  // nearly always
+    return bytes.allSatisfy { $0 > 0x20 && $0 != 0x7f } && String(validating: bytes, as: UTF8.self) != nil
   }
 
   /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
@@ -171,24 +173,31 @@ package struct EntryName: Hashable, Sendable {
   }
 
   package var path: Path {
-    var text = ""
-    if let attempt, attempt > 0 { text += ",A=\(attempt)" }
-    if let beacon { text += ",B=" + hexadecimal(beacon, digits: 16) }
-    if let formerHolder { text += ",H=" + formerHolder }
-    if let until { text += ",L=" + written(until) }
-    if let doneAt { text += ",D=" + written(doneAt) }
-    return text.isEmpty ? id.path : Path(id.path.bytes + Array(text.utf8))
+    var name = [UInt8]()
+    name.reserveCapacity(id.path.bytes.count + 40)
+    name.append(contentsOf: id.path.bytes)
+    func add(_ mark: StaticString, _ value: String) {
+      name.append(contentsOf: UnsafeBufferPointer(start: mark.utf8Start, count: mark.utf8CodeUnitCount))
+      name.append(contentsOf: value.utf8)
+    }
+    if let attempt, attempt > 0 { add(",A=", String(attempt)) }
+    if let beacon { add(",B=", hexadecimal(beacon, digits: 16)) }
+    if let formerHolder { add(",H=", formerHolder) }
+    if let until { add(",L=", written(until)) }
+    if let doneAt { add(",D=", written(doneAt)) }
+    return Path(name)
   }
 }
 
 /// In lower case. (String's own way, for any integer and radix, looks up at run time what an integer is.)
 private func hexadecimal(_ bits: UInt64, digits count: Int) -> String {
   let digits: StaticString = "0123456789abcdef"
-  var text = ""
-  for place in (0..<count).reversed() {
-    text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[Int(bits >> (4 * UInt64(place)) & 15)]))
+  return String(unsafeUninitializedCapacity: count) { text in
+    for place in 0..<count {
+      text[place] = digits.utf8Start[Int(bits >> (4 * UInt64(count - 1 - place)) & 15)]
+    }
+    return count
   }
-  return text
 }
 
 /// 16 digits in lower case.

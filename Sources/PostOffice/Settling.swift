@@ -77,7 +77,7 @@ extension Claim {
     _ verdict: Verdict, settings: Settings, words: [UInt8] = []
   ) throws(PostError) -> Settlement {
     defer { isNoted = true }  // even if the letter cannot be settled now
-    return try mailbox.settle(entry.path, verdict, settings, isNoted ? nil : words)
+    return try mailbox.settle(entry, at: entry.path, verdict, settings, isNoted ? nil : words)
   }
 
   /// Gives the letter back as if it had not been claimed.
@@ -181,9 +181,8 @@ extension Mailbox {
   ///   - words: what the handler said; nil: the note is written already.
   @discardableResult
   fileprivate func settle(
-    _ name: Path, _ verdict: Verdict, _ settings: Settings, _ words: [UInt8]?
+    _ entry: EntryName, at name: Path, _ verdict: Verdict, _ settings: Settings, _ words: [UInt8]?
   ) throws(PostError) -> Settlement {
-    let entry = EntryName(name)
     let (id, attempt) = (entry.id, entry.attempt ?? 1)
     let settlement = Settlement(verdict, attempt: attempt, settings)
     let remark: String? =
@@ -234,7 +233,7 @@ extension Mailbox {
       throw PostError(
         .notFound, "letter \(entry.id) of mailbox \(name) is not leased: its holder will settle it")
     }
-    try settle(found.name, verdict, (try? settings()) ?? Settings(), [])
+    try settle(entry, at: found.name, verdict, (try? settings()) ?? Settings(), [])
   }
 
   /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.

@@ -90,6 +90,9 @@ package final class Handler {
     deadline = settings.timeout.map { Clock.monotonic + $0.nanoseconds }
   }
 
+  /// When its words are to be looked at.
+  var lookAt: Int64? { words?.lookAt }
+
   /// Readable once the handler has ended; -1 if there is none.
   var descriptor: Int32 { child?.ended.descriptor ?? -1 }
 
@@ -98,7 +101,7 @@ package final class Handler {
   /// Keeps it within its bounds: of its words the end, and if its deadline is over, its process group
   /// is asked to end, and later made to.
   package func tend(now: Int64) {
-    words?.trim()
+    words?.tend(now: now)
     guard let due = deadline, due <= now else { return }
     switch ending {
     case .none: end(.timedOut, now: now)

@@ -133,7 +133,7 @@ extension Watcher {
       desk.makeRoom()
     }
     if sign.hasSaid { takeAnswers(of: stream, desk) }
-    if Clock.monotonic - stream.heardAt >= Words.trimInterval { _ = heard(stream, desk) }
+    if Clock.monotonic - stream.heardAt >= Watcher.hearInterval { _ = heard(stream, desk) }
     if sign.hasEnded { takeEnd(of: stream, desk) }
   }
 

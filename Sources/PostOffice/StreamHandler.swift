@@ -241,6 +241,9 @@ final class StreamHandler {
     return words.take()
   }
 
+  /// When its words are to be looked at.
+  var lookAt: Int64? { hasLetters ? words.lookAt : nil }
+
   /// When its words were taken last, monotonic nanoseconds.
   private(set) var heardAt = Clock.monotonic
 
@@ -267,7 +270,7 @@ final class StreamHandler {
   /// If its deadline is over, its process group is asked to end, and later made to.
   /// - Returns: whether that has come: it takes no more letters.
   func tend(now: Int64) -> Bool {
-    words.trim()
+    words.tend(now: now)
     guard let due = deadline, due <= now else { return false }
     switch ending {
     case .none: end(endBy.map { $0 <= now } == true ? .stopped : .timedOut, now)

@@ -85,11 +85,13 @@ public final class Watcher {
       + "letters done: \(counts.done), to be tried again: \(counts.retried), failed: \(counts.failed)"
   }
 
+  /// What streaming handlers say is passed on this often. Nanoseconds, as everything here.
+  static let hearInterval: Int64 = 1_000_000_000
   /// The most turns in one round, before signals and ends are looked at again.
   static let turnLimit = 32
   /// The most letters that a streaming handler gets in one turn.
   static let streamBurst = 32
-  /// Old letters are removed this often. Nanoseconds, as everything here.
+  /// Old letters are removed this often.
   static let sweepInterval: Int64 = 3_600_000_000_000
   /// Settled letters are durable after this time at the latest.
   static let syncInterval: Int64 = 1_000_000_000
@@ -257,9 +259,7 @@ public final class Watcher {
   private func wakeAt() -> Int64? {
     let now = Clock.monotonic
     var times = jobs.compactMap(\.handler.deadline) + streams.compactMap(\.handler.deadline)
-    if !jobs.isEmpty || streams.contains(where: \.handler.hasLetters) {
-      times.append(now + Words.trimInterval)
-    }
+    times += jobs.compactMap(\.handler.lookAt) + streams.compactMap(\.handler.lookAt)
     if !unsynced.isEmpty { times.append(lastSync + Watcher.syncInterval) }
     if let nextBeat { times.append(nextBeat) }
     if let stopping {

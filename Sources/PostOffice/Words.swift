@@ -11,16 +11,19 @@ final class Words {
   private let memory: File
   /// So much lay before the last hole.
   private var trimmed: Int64 = 0
+  /// When it is to be looked at, while its handler has something to say. Monotonic nanoseconds.
+  private(set) var lookAt: Int64
+  private var pause = Words.firstPause
 
   /// From so much on, only its end is kept. Bytes.
   private static let enough: Int64 = 1 << 20
-  /// How often that is looked at: what a handler can say meanwhile, a quarter of a gigabyte, fits into memory.
-  /// Nanoseconds.
-  static let trimInterval: Int64 = 250_000_000
+  /// How soon it is looked at: each time later, and at once again if much was said. Nanoseconds.
+  private static let (firstPause, longestPause): (Int64, Int64) = (20_000_000, 1_000_000_000)
 
   init() throws(Errno) {
     memory = try File.inMemory()
     try memory.setAppending()
+    lookAt = Clock.monotonic + Words.firstPause
   }
 
   var stream: Child.Stream { .descriptor(memory.descriptor) }
@@ -47,12 +50,17 @@ final class Words {
     return said
   }
 
-  /// Keeps it within its bounds.
-  func trim() {
+  /// Keeps it within its bounds, if it is time to look.
+  func tend(now: Int64) {
+    if now < lookAt { return }
     let end = size
     if end < trimmed { trimmed = 0 }  // cut off
-    guard end - trimmed > Words.enough else { return }
-    trimmed = end - Int64(Mailbox.wordsLimit)
-    try? memory.punchHole(from: 0, length: trimmed)
+    pause = min(2 * pause, Words.longestPause)
+    if end - trimmed > Words.enough {
+      trimmed = end - Int64(Mailbox.wordsLimit)
+      try? memory.punchHole(from: 0, length: trimmed)
+      pause = Words.firstPause
+    }
+    lookAt = now + pause
   }
 }

@@ -26,11 +26,9 @@ extension Mailbox {
 }
 
 extension Claim {
-  /// The topic it came through. A foreign program's letter does not say; mostly there is only one.
-  var topic: String {
-    if let topic = letter.topic { return topic }
-    let topics = (try? mailbox.office.topics(of: mailbox.name)) ?? []
-    return topics.count == 1 ? topics[0].name.description : ""
+  /// The topic it came through; empty: nobody knows.
+  package var topic: String {
+    mailbox.office.topic(of: letter, at: mailbox.layout[.cur] / entry.path) ?? ""
   }
 
   /// What the handler of one letter learns.

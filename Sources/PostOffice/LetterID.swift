@@ -47,12 +47,14 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
   var isIssued: Bool { isOurs || isMade(with: "F") }
 
   /// Whether a foreign letter that is accepted at this moment, seconds since 1970, may keep its name as its ID: a unique
-  /// name as Maildir has it, `SECONDS.DELIVERY.HOST`, in UTF-8, no older than a delivery may be, nor made in the future.
+  /// name as Maildir has it, `SECONDS.DELIVERY.HOST`, in UTF-8, no older than a delivery may be, nor made in the future,
+  /// that does not end as if it bore a mailbox's marks.
   func mayStay(at now: Int64) -> Bool {
     let parts = path.bytes.split(separator: UInt8(ascii: "."), maxSplits: 2, omittingEmptySubsequences: false)
     guard let sent, parts.count == 3, parts.allSatisfy({ !$0.isEmpty }), path.bytes.count <= LetterID.limit,
       sent >= now - LetterID.deliveryLimit, sent <= now + LetterID.clockSlack,
-      !path.bytes.contains(UInt8(ascii: ":")), let text = String(validating: path.bytes, as: UTF8.self)
+      !path.bytes.contains(UInt8(ascii: ":")), EntryName(path).id == self,
+      let text = String(validating: path.bytes, as: UTF8.self)
     else { return false }
     return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
   }

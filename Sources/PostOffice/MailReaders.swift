@@ -61,8 +61,8 @@ extension Topic {
     try file.sync()
     if letter.status.links == 1 { try? file.protect() }
     if letter.id.isIssued || found.isKnown { return }
-    let isAlone = try !found.isTaken && !office.root.exists(layout.cur / letter.id.path)
-    if isAlone, letter.id.mayStay(at: Clock.wall / 1_000_000_000) { return }
+    let isAlone = try !office.root.exists(layout.cur / letter.id.path)
+    if isAlone, !found.isTaken, letter.id.mayStay(at: Clock.wall / 1_000_000_000) { return }
     let id = office.ids.next(now: Clock.wall, foreign: true)
     found.letter.name = Path(id.path.bytes + EntryName.flags(of: letter.name))
     found.letter.id = id

@@ -104,12 +104,11 @@ extension Office {
           let name = Path(bytes)
           let entry = EntryName(name)
           let told = time(name, entry).flatMap { $0 <= now ? $0 : nil }
-          let moment = told ?? changed(path / name)
-          if moment < oldest {
+          if told ?? changed(path / name) < oldest {
             old.append((name, entry.id))
           } else {
             rest += 1
-            if told != nil || !entry.id.isIssued && moment <= now { young += 1 }
+            if told != nil { young += 1 }
           }
         }
         for (name, id) in old {
@@ -141,8 +140,11 @@ extension Topic {
   fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
     guard let keep = try office.settings(ofTopic: name).keep else { return }
     let oldest = now - keep.wholeSeconds
-    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { _, entry in
-      entry.id.isIssued ? entry.id.sent : nil
+    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { name, entry in
+      guard let sent = entry.id.sent, !entry.id.isIssued, sent < oldest else { return entry.id.sent }
+      // A foreign name tells when its delivery began. What a mail reader saved here may be from anywhere.
+      let latest = sent + LetterID.deliveryLimit
+      return latest < oldest && EntryName.flags(of: name).isEmpty ? latest : nil
     }
   }
 }
@@ -158,7 +160,7 @@ extension Mailbox {
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
     try office.prune(layout[.done], before: oldest, now: now, bags: bags, willGo: forget) { _, entry in
-      entry.doneAt.map { $0 / 1000 }
+      entry.doneAt.map { $0 / 1000 } ?? (entry.id.isIssued ? entry.id.sent : nil)
     }
     if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date

@@ -266,6 +266,8 @@ package struct Status: Sendable {
   package let modified: Int64
   /// What that has beyond whole seconds, in nanoseconds.
   package let modifiedNanoseconds: Int
+  /// Last change of anything about the file, its names too, seconds since 1970. Nobody can set it back.
+  package let changed: Int64
 
   init(_ buffer: stat) {
     kind =
@@ -285,5 +287,6 @@ package struct Status: Sendable {
     permissions = UInt32(buffer.st_mode & 0o7777)
     modified = Int64(buffer.st_mtim.tv_sec)
     modifiedNanoseconds = buffer.st_mtim.tv_nsec
+    changed = Int64(buffer.st_ctim.tv_sec)
   }
 }

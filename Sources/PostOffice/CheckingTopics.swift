@@ -25,6 +25,7 @@ extension Inspection {
       }
     }
     finishWork(in: topic)
+    checkReaders(of: topic)
     checkSubscribers(of: topic)
     tell("looked at \(layout.root): \(letters(count))")
   }
@@ -47,6 +48,20 @@ extension Inspection {
         } catch .noEntry { outcome = .gone } catch { throw PostError(error, "cannot be set aside") }
       }
       return outcome
+    }
+  }
+
+  /// Tells of letters that a mail reader put into cur/ before subscribers had them.
+  private func checkReaders(of topic: Topic) {
+    let words = { () -> String? in (try? topic.wordsOnOverlooked()) ?? nil }
+    guard let what = lasting([words()].compactMap { $0 }, { _ in [words()].compactMap { $0 } }).first else {
+      return
+    }
+    found(.overlooked, topic.layout.cur, what, cure: "delivers them") { () throws(PostError) in
+      guard try topic.deliverOverlooked() else {
+        return .left("another process is at work in the topic; run it again")
+      }
+      return words() == nil ? .done("delivered") : .left("some could not be delivered; run it again")
     }
   }
 

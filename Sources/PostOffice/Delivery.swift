@@ -71,19 +71,38 @@ struct Delivery {
   private func keep(_ letter: Parcel, from new: Tray) throws(PostError) {
     try office.attemptWrite("cannot move letter \(letter.id) to \(layout.cur)", in: layout.root) {
       () throws(Errno) in
-      if !letter.isInBag {
-        do throws(Errno) {
-          return try new.change(letter.name) { (folder, name) throws(Errno) in
-            try folder.rename(name, to: office.root, layout.cur / letter.id.path)
+      let cur = layout.cur / letter.id.path
+      do throws(Errno) {
+        if !letter.isKept {
+          do throws(Errno) {
+            try new.change(letter.name) { (folder, name) throws(Errno) in
+              try folder.rename(name, to: office.root, cur)
+            }
+            if !letter.id.isOurs { try see(that: cur, is: letter) }
+            return
+          } catch .exists {
+            guard try office.root.status(cur).inode == letter.file.status().inode else { throw .exists }
           }
-        } catch .exists {
-          let kept = try office.root.status(layout.cur / letter.id.path)
-          guard try kept.inode == letter.file.status().inode else { throw .exists }
         }
+        // It is kept: sorted once already.
+        try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
+      } catch .noEntry {
+        // All have it, and a mail reader has moved it to cur/.
+        guard try isTaken(letter, from: new) else { throw .noEntry }
       }
-      // It is kept: sorted once already.
-      try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
     }
+  }
+
+  /// A foreign program may have put another letter under a name just before that went to cur/: it is not sorted yet.
+  private func see(that kept: Path, is letter: Parcel) throws(Errno) {
+    guard try office.root.status(kept).inode != letter.file.status().inode else { return }
+    let id = office.ids.next(now: Clock.wall, foreign: true)
+    try office.root.rename(kept, to: office.root, layout.new / id.path)
+  }
+
+  /// Whether a letter has gone from new/, although none but us may sort it: a mail reader, or somebody by hand.
+  private func isTaken(_ letter: Parcel, from new: Tray) throws(Errno) -> Bool {
+    try new.change(letter.name) { (folder, name) throws(Errno) in try !folder.exists(name) }
   }
 
   /// Links letters into mailboxes, durably; what a mailbox cannot take is held for it.
@@ -95,6 +114,7 @@ struct Delivery {
     var trays = [Tray]()
     var unsynced = [Tray]()
     var refused = [(mailbox: Name, letters: ArraySlice<Parcel>)]()
+    var lacking = [Name]()
     for name in subscribers {
       let mailbox = MailboxLayout(throughSymlink: layout.subscriber(name))
       var rest = letters[...]
@@ -107,7 +127,12 @@ struct Delivery {
         }
         while let letter = rest.first {
           let source = (tray: new, name: letter.name)
-          if try place(source, letter.id, file: letter.file, into: mailbox, tray) { isUnsynced = true }
+          do throws(Errno) {
+            if try place(source, letter.id, file: letter.file, into: mailbox, tray) { isUnsynced = true }
+          } catch .noEntry {
+            guard try isTaken(letter, from: new) else { throw .noEntry }
+            lacking.append(name)
+          }
           rest.removeFirst()
         }
       } catch {
@@ -120,6 +145,11 @@ struct Delivery {
       }
     }
     for (mailbox, rest) in refused { try hold(rest, from: new, for: mailbox) }
+    if let first = lacking.first {
+      office.warn(
+        "somebody, perhaps a mail reader, took letters from \(layout.new) before mailbox \(first) had them; "
+          + Topic.remedy)
+    }
     if durability == .full {
       var names: String { Delivery.counted(letters[...], verb: ("durable in its", "durable in their")) }
       try attempt("cannot make \(names) mailboxes") { () throws(Errno) in
@@ -224,9 +254,9 @@ struct Delivery {
         return try place(source, letter.id, file: file, into: mailbox, tray)
       } catch .noEntry {
         if try office.root.exists(source) { throw .noEntry }  // the mailbox is what is missing
-        // Pruned; or sealed since it was seen.
-        guard let folder = try office.bag(with: letter.name, of: layout.cur) else { return nil }
-        source = folder / letter.name
+        // Pruned; or sealed since it was seen, or flagged by a mail reader.
+        guard let path = try topic.keptNow(letter) else { return nil }
+        source = path
       }
     }
     return nil
@@ -257,7 +287,7 @@ struct Delivery {
   private func copy(
     _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout, _ tray: Tray
   ) throws(Errno) {
-    let id = id.isOurs ? id : LetterID(copyOf: try file.status())
+    let id = id.isIssued ? id : LetterID(copyOf: try file.status())
     // A name of ours for the draft: if we die, whoever comes next knows that it is debris.
     let draft = mailbox[.tmp] / office.ids.next(now: Clock.wall).path
     let copy = Parcel(id.path, id, file: try office.root.open(draft, .create(permissions: 0o444)))
@@ -298,7 +328,9 @@ struct Delivery {
             try folder.link(name, into: office.root, held / id.path)
           }
         }
-        do throws(Errno) { try link(as: letter.id) } catch .exists {
+        do throws(Errno) { try link(as: letter.id) } catch .noEntry {
+          guard try isTaken(letter, from: new) else { throw .noEntry }
+        } catch .exists {
           // An earlier sorter came this far. Or a foreign program chose a name twice.
           let other = try office.root.status(held / letter.id.path).inode
           if try other != letter.file.status().inode {

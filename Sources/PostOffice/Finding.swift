@@ -30,6 +30,8 @@ public struct Finding: Hashable, Sendable {
     case expiredLease = "expired-lease"
     /// Letters that wait for a mailbox which could not take them.
     case held
+    /// A mail reader put letters into a topic's cur/, and subscribers do not have them.
+    case overlooked
     /// A note whose letter is nowhere.
     case loneNote = "lone-note"
 

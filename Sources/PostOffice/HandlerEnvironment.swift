@@ -47,11 +47,9 @@ extension Claim {
   /// Whether no handler can be started with this letter.
   package func isTooMuch(_ settings: Settings) -> Bool { (try? environment(settings)) == nil }
 
-  /// The topic it came through. A foreign program's letter does not say; mostly there is only one.
-  var topic: String {
-    if let topic = letter.topic { return topic }
-    let topics = (try? mailbox.office.topics(of: mailbox.name)) ?? []
-    return topics.count == 1 ? topics[0].name.description : ""
+  /// The topic it came through; empty: nobody knows.
+  package var topic: String {
+    mailbox.office.topic(of: letter, at: mailbox.layout[.cur] / entry.path) ?? ""
   }
 
   /// What the handler of one letter learns.

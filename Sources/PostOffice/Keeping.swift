@@ -5,8 +5,7 @@ import Linux
 extension Topic {
   /// Goes through the letters that the topic keeps, bag by bag, in groups: memory does not grow with what it keeps.
   /// What is gone by now, or is no letter, is left out.
-  /// - Parameter since: seconds since 1970; only letters sent from then on, as their IDs tell; where they do not, when
-  ///   their file was written. nil: all.
+  /// - Parameter since: seconds since 1970; only letters that may have been accepted from then on. nil: all.
   func forEachGroup(
     of size: Int, since: Int64?, _ body: ([Orphan]) throws(Errno) -> Void
   ) throws(Errno) {
@@ -24,14 +23,21 @@ extension Topic {
     if !group.isEmpty { try body(group) }
   }
 
+  /// Where a letter is that was in cur/ itself when it was seen, and is not there under its name; nil: it was pruned.
+  func keptNow(_ letter: Orphan) throws(Errno) -> Path? {
+    if let bag = try office.bag(with: letter.name, of: layout.cur) { return bag / letter.name }
+    let names = try office.root.directory(layout.cur).names()
+    return names.first { EntryName($0).id == letter.id }.map { layout.cur / $0 }
+  }
+
   private func kept(
     _ name: Path, in folder: Path, _ directory: borrowing Directory, since: Int64
   ) throws(Errno) -> Orphan? {
     let id = EntryName(name).id
-    if let sent = id.sent, sent < since { return nil }
+    if id.isIssued, let sent = id.sent, sent < since { return nil }
     do throws(Errno) {
       let status = try directory.status(name)
-      guard status.kind == .regular, (id.sent ?? status.modified) >= since else { return nil }
+      guard status.kind == .regular, id.acceptedAtLatest(status) >= since else { return nil }
       return Orphan(name: name, id: id, status: status, folder: folder)
     } catch .noEntry { return nil }  // pruned meanwhile
   }

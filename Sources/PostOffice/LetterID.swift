@@ -42,9 +42,40 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
         + "\(micros)R00000000P\(letter.inode)Q\(letter.modifiedNanoseconds % 1000).copy")
   }
 
-  /// Whether this office made the name: `SECONDS.M<6 digits>R<8 hex>P<pid>Q<n>.HOST`. Such a letter
-  /// has our header; one without has lost it.
-  package var isOurs: Bool {
+  /// Whether an office made the name for a letter of its own: `SECONDS.M<6 digits>R<8 hex>P<pid>Q<n>.HOST`. Such a
+  /// letter has our header; one without has lost it.
+  package var isOurs: Bool { isMade(with: "M") }
+
+  /// Whether an office made the name, also for a foreign letter: then it has an F instead of the M. Nobody else chooses
+  /// such a name, and it tells when the letter was accepted.
+  var isIssued: Bool { isOurs || isMade(with: "F") }
+
+  /// Whether a foreign letter that is accepted at this moment, seconds since 1970, may keep its name as its ID: a unique
+  /// name as Maildir has it, `SECONDS.DELIVERY.HOST`, in UTF-8, no older than a delivery may be, nor made in the future,
+  /// that does not end as if it bore a mailbox's marks.
+  func mayStay(at now: Int64) -> Bool {
+    let parts = path.bytes.split(separator: UInt8(ascii: "."), maxSplits: 2, omittingEmptySubsequences: false)
+    guard let sent, parts.count == 3, parts.allSatisfy({ !$0.isEmpty }), path.bytes.count <= LetterID.limit,
+      sent >= now - LetterID.deliveryLimit, sent <= now + LetterID.clockSlack,
+      !path.bytes.contains(UInt8(ascii: ":")), EntryName(path).id == self,
+      let text = String(validating: path.bytes, as: UTF8.self)
+    else { return false }
+    return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+  }
+
+  /// So long may a foreign program take to deliver a letter, as Maildir says. Seconds.
+  static let deliveryLimit: Int64 = 36 * 3600
+  /// The whole second of a name, and of a clock beside ours, may be so far ahead.
+  private static let clockSlack: Int64 = 2
+
+  /// The latest moment at which a letter of a topic can have been accepted, seconds since 1970. A foreign name tells
+  /// when its delivery began, if it is true; links and renames move the file's last change on, never back.
+  func acceptedAtLatest(_ status: Status) -> Int64 {
+    guard let sent else { return status.changed }
+    return isIssued ? sent : min(status.changed, sent + LetterID.deliveryLimit)
+  }
+
+  private func isMade(with letter: Character) -> Bool {
     var rest = path.bytes
     func skip(_ count: ClosedRange<Int>, _ accepts: (UInt8) -> Bool) -> Bool {
       let run = rest.prefix(while: accepts)
@@ -58,7 +89,7 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
       return true
     }
     let isHex: (UInt8) -> Bool = { $0.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
-    return skip(9...11, \.isDigit) && skip(".") && skip("M") && skip(6...6, \.isDigit)
+    return skip(9...11, \.isDigit) && skip(".") && skip(letter) && skip(6...6, \.isDigit)
       && skip("R") && skip(8...8, isHex) && skip("P") && skip(1...10, \.isDigit)
       && skip("Q") && skip(1...19, \.isDigit) && skip(".") && !rest.isEmpty
   }
@@ -136,15 +167,18 @@ package struct EntryName: Hashable, Sendable {
     self.beacon = beacon
   }
 
+  /// What a mail reader has put behind a name, such as `:2,S`; empty: nothing.
+  static func flags(of name: Path) -> ArraySlice<UInt8> {
+    let bytes = name.bytes
+    guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")), colon > bytes.startIndex else { return [] }
+    let flags = bytes[colon...]
+    return flags.starts(with: ":2,".utf8) || flags.starts(with: ":1,".utf8) ? flags : []
+  }
+
   /// Reads a file name. A mail reader's flags (`:2,S`) are not part of the ID; a comma that does not
   /// begin one of our marks is (Dovecot's `,S=1234`).
   package init(_ name: Path) {
-    var rest = name.bytes
-    if let colon = rest.lastIndex(of: UInt8(ascii: ":")), colon > rest.startIndex,
-      rest[(colon + 1)...].starts(with: "2,".utf8) || rest[(colon + 1)...].starts(with: "1,".utf8)
-    {
-      rest = rest[..<colon]
-    }
+    var rest = name.bytes.dropLast(EntryName.flags(of: name).count)
     marks: while let comma = rest.lastIndex(of: UInt8(ascii: ",")), comma > rest.startIndex {
       let mark = rest[(comma + 1)...]
       guard mark.dropFirst().first == UInt8(ascii: "=") else { break }

@@ -63,6 +63,11 @@ extension Mailbox {
 
   /// Opens a letter where it lies, without claiming it.
   package func open(_ entry: Entry) throws(PostError) -> Letter { try office.open(entry.folder / entry.name) }
+
+  /// The topic that a letter here came through; nil: nobody knows.
+  package func topic(of letter: Letter, at entry: Entry) -> String? {
+    office.topic(of: letter, at: entry.folder / entry.name)
+  }
 }
 
 extension Letter {
@@ -92,6 +97,9 @@ package struct FoundLetter {
   private let path: Path
   package let attempt: Int
 
+  /// The topic it came through; nil: nobody knows.
+  package func topic(of letter: Letter) -> String? { office.topic(of: letter, at: path) }
+
   fileprivate init(_ office: Office, _ path: Path) {
     self.office = office
     self.path = path
@@ -101,7 +109,38 @@ package struct FoundLetter {
   package func open() throws(PostError) -> Letter { try office.open(path) }
 }
 
+extension Topic {
+  /// Whether it has a letter, by its ID.
+  /// - Parameter inode: of the letter's file; nil: it may be a copy.
+  fileprivate func has(_ id: LetterID, as inode: UInt64?) -> Bool {
+    func isThere(_ folder: Path) -> Bool {
+      guard let found = (try? office.root.status(folder / id.path))?.inode else { return false }
+      return found == inode ?? found
+    }
+    if isThere(layout.new) || isThere(layout.cur) { return true }
+    let bag = (try? office.bag(with: id.path, of: layout.cur)) ?? nil
+    return bag.map(isThere) ?? false
+  }
+}
+
 extension Office {
+  /// The topic that a letter came through; nil: nobody knows. In one of ours it is written. What a foreign program wrote
+  /// is believed only where the letter is in no topic any more.
+  /// - Parameter path: where it lies.
+  func topic(of letter: Letter, at path: Path) -> String? {
+    if letter.id.isOurs { return letter.topic }
+    let words = path.bytes.split(separator: UInt8(ascii: "/"))
+    guard words.count > 1, let room = Name(bytes: words[1]) else { return letter.topic }
+    if path.bytes.starts(with: Layout.topics.bytes) { return room.description }
+    let topics = (try? topics(of: room)) ?? []
+    if topics.count == 1 { return topics[0].name.description }
+    let inode = (try? root.status(path))?.inode
+    let found =
+      topics.first { $0.has(letter.id, as: inode) } ?? topics.first { $0.has(letter.id, as: nil) }
+      ?? topics.first { $0.name.description == letter.topic }
+    return found?.name.description
+  }
+
   fileprivate func open(_ path: Path) throws(PostError) -> Letter {
     do throws(Letter.Flaw) {
       return try Letter(path, in: root, id: EntryName(path.name).id)

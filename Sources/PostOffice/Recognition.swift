@@ -1,6 +1,6 @@
-// Recognition: which entry of a mailbox is which letter of a topic. An ID of ours names one letter in
-// the world. Foreign programs may choose a name twice; their letters are told apart by inode, and their
-// copies by the ID that follows from it.
+// Recognition: which entry of a mailbox is which letter of a topic. An ID that an office made names one letter in the
+// world. A name that a foreign program chose may come twice; such letters are told apart by inode, which the finisher
+// sees to that no two letters share, and their copies by the ID that follows from it.
 
 import Linux
 
@@ -8,6 +8,13 @@ import Linux
 struct Recognition {
   private var names = [LetterID: LetterID]()
   private var inodes = [UInt64: LetterID]()
+  private var foreign = Set<LetterID>()
+  /// Those that were met.
+  private(set) var met = Set<LetterID>()
+  /// Those whose file was met under another ID: it is another letter's, too, or was renamed in the mailbox.
+  private(set) var shared = Set<LetterID>()
+  /// IDs under which another letter was met.
+  private(set) var taken = Set<LetterID>()
   /// A bag in which nothing has changed since then has none of the letters: none was there yet. The clock may have
   /// been set back meanwhile.
   private(set) var since: Int64
@@ -19,20 +26,30 @@ struct Recognition {
     let now = Clock.wall / 1_000_000_000
     since = now - Recognition.clockSlack
     for letter in letters {
-      let sent = letter.id.sent ?? letter.status.modified
+      // Not the last change, which every link moves on: what the mailbox got may be older than that.
+      let sent = letter.id.sent ?? max(0, letter.status.modified)
       // Its sender's clock was wrong, or ours was: nobody knows when the mailbox got it.
       since = sent > now ? .min : min(since, sent - Recognition.clockSlack)
-      if letter.id.isOurs {
-        names[letter.id] = letter.id
-      } else {
-        names[LetterID(copyOf: letter.status)] = letter.id
-        if here == there { inodes[letter.status.inode] = letter.id }
-      }
+      if letter.id.isIssued { names[letter.id] = letter.id }
+      if letter.id.isOurs { continue }
+      names[LetterID(copyOf: letter.status)] = letter.id
+      if letter.id.isIssued { continue }
+      foreign.insert(letter.id)
+      if here == there { inodes[letter.status.inode] = letter.id }
     }
   }
 
   /// The letter that an entry of the mailbox is; nil: none of ours.
-  func letter(named name: UnsafeRawBufferPointer, inode: UInt64) -> LetterID? {
-    names[EntryName(Path(name)).id] ?? inodes[inode]
+  func letter(_ id: LetterID, inode: UInt64) -> LetterID? { names[id] ?? inodes[inode] }
+
+  /// Notes which letter an entry of the mailbox is.
+  mutating func meet(_ name: UnsafeRawBufferPointer, inode: UInt64) {
+    let id = EntryName(Path(name)).id
+    guard let letter = letter(id, inode: inode) else {
+      if foreign.contains(id) { taken.insert(id) }
+      return
+    }
+    met.insert(letter)
+    if letter != id, names[id] == nil { shared.insert(letter) }
   }
 }

@@ -50,8 +50,7 @@ extension Topic {
       }
       for name in names {
         switch office.isAbandoned(layout.new / name) {
-        case .abandoned(let status):
-          orphans.append(Orphan(name: name, id: EntryName(name).id, status: status))
+        case .abandoned(let status): orphans.append(Orphan(inNew: name, status))
         case .inHands: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
@@ -63,13 +62,7 @@ extension Topic {
       if orphans.isEmpty { continue }
       // One finisher at a time: else two would each see a mailbox without the letter and deliver twice.
       let isDone = try withLock { () throws(PostError) in
-        let (having, blind) = try mailboxesHaving(orphans)
-        // Whoever put them here may not have come to sync their names. Delivered to some, a letter must
-        // not vanish from here before the others have it.
-        try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
-          try office.root.directory(layout.new).sync()
-        }
-        if !finish(orphans, having, blind) { rest = .inTrouble }
+        if try !finish(orphans, try look(for: orphans)) { rest = .inTrouble }
       }
       // Another finisher may have listed new/ before our orphans came.
       if !isDone { return max(rest, .inOthersHands) }
@@ -78,26 +71,17 @@ extension Topic {
     return .inOthersHands
   }
 
-  /// A letter in new/ that nobody is sorting.
-  struct Orphan {
-    let name: Path
-    let id: LetterID
-    let status: Status
-    /// Where it was seen.
-    var folder: Path = ""
-  }
-
   /// Sorts orphans, those together that the same mailboxes have already.
   /// - Returns: false if some are still to be sorted.
-  private func finish(_ orphans: [Orphan], _ having: [LetterID: Set<Name>], _ blind: Set<Name>) -> Bool {
+  private func finish(_ orphans: [Orphan], _ sighting: Sighting) throws(PostError) -> Bool {
     var isDone = true
     var rest = orphans[...]
     while let first = rest.first {
-      let owners = having[first.id] ?? []
+      let owners = sighting.owners(of: first)
       var group = [Parcel]()
-      while let orphan = rest.first, group.count < Topic.finishGroup, having[orphan.id] ?? [] == owners {
+      while let orphan = rest.first, group.count < Topic.finishGroup, sighting.owners(of: orphan) == owners {
         do throws(Errno) {
-          if let letter = try prepare(orphan) { group.append(letter) }
+          if let letter = try prepare(orphan, sighting) { group.append(letter) }
           rest.removeFirst()
         } catch let error where !group.isEmpty && (error == .processFiles || error == .systemFiles) {
           break  // these first: then they are closed
@@ -107,98 +91,16 @@ extension Topic {
           isDone = false
         }
       }
+      if group.isEmpty { continue }
+      // Whoever put them here may not have come to sync their names, and some have just got new ones. Delivered to
+      // some, a letter must not vanish from here, or get yet another ID, before the others have it.
+      try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
+        try office.root.directory(layout.new).sync()
+      }
       let new = Tray(layout.new, of: office)
-      if !Delivery(self).sort(group, from: new, having: owners, blind: blind) { isDone = false }
+      if !Delivery(self).sort(group, from: new, having: owners, blind: sighting.blind) { isDone = false }
     }
     return isDone
-  }
-
-  /// Sees to it that a letter that nobody sorts is whole, durable, and named as it may be in cur/.
-  /// - Returns: nil if there is nothing to sort.
-  private func prepare(_ orphan: Orphan) throws(Errno) -> Parcel? {
-    let name = orphan.name
-    var id = orphan.id
-    // The sender may have sorted it between our look and the lock; it moves the name before it lets go.
-    let file = try office.root.open(layout.new / name, .read)
-    guard try file.tryLock(.shared, byte: sorterByte), try office.root.exists(layout.new / name) else {
-      return nil
-    }
-    // Or another finisher has, and a foreign program chose the name again: that is for the next pass.
-    let status = try file.status()
-    guard status.inode == orphan.status.inode else { return nil }
-    if status.size == 0 {
-      setAside(name, from: layout.new, because: "is empty")
-      return nil
-    }
-    // A foreign program's mode. If it is not ours to change, or the file is known elsewhere, post check tells.
-    if status.links == 1 { try? file.protect() }
-    // A foreign program may not have made it durable. A sync that fails is not tried again on that file.
-    let durable: File
-    if (try? file.sync()) != nil { durable = file } else { durable = try writeAnew(name, file) }
-    let inode = try durable.status().inode
-    let kept = try kept(id, inBags: !id.isOurs || status.links > 1)
-    if let kept, id.isOurs, kept.inode != inode {
-      setAside(name, from: layout.new, because: "has the ID of another letter, which \(kept.folder) has")
-      return nil
-    }
-    // A foreign program chose a name that is too long, or that the topic keeps another letter under.
-    if !id.isOurs, id.path.bytes.count > LetterID.limit || kept.map({ $0.inode != inode }) == true {
-      id = office.ids.next(now: Clock.wall, foreign: true)
-      try office.root.rename(layout.new / name, to: office.root, layout.new / id.path)
-      return Parcel(id.path, id, file: durable)
-    }
-    let isInBag = kept.map { $0.inode == inode && $0.folder != layout.cur } == true
-    if isInBag, let kept { try office.root.directory(kept.folder).sync() }
-    return Parcel(name, id, file: durable, isInBag: isInBag)
-  }
-
-  /// Where the topic keeps a letter of this ID already, if it does, and as which file. It may be one that nobody has
-  /// sorted: when a power cut undoes a seal, what was sorted after it is in a bag, and may be in new/ as well.
-  private func kept(_ id: LetterID, inBags: Bool) throws(Errno) -> (folder: Path, inode: UInt64)? {
-    let bags = inBags ? try office.bags(of: layout.cur).map { $0.path(in: Layout.bags(of: layout.cur)) } : []
-    for folder in [layout.cur] + bags {
-      do throws(Errno) { return (folder, try office.root.status(folder / id.path).inode) } catch .noEntry {}
-    }
-    return nil
-  }
-
-  /// Replaces a letter in new/ by a copy that is durable.
-  private func writeAnew(_ name: Path, _ file: borrowing File) throws(Errno) -> File {
-    let draft = layout.tmp / office.ids.next(now: Clock.wall).path
-    let copy = try office.root.open(draft, .create(permissions: 0o444))
-    do throws(Errno) {
-      guard try copy.tryLock(.exclusive, byte: sorterByte), try copy.status().links > 0 else { throw .again }
-      try copy.write(contentOf: file)
-      try copy.sync()
-      // A foreign program may just have put another letter there.
-      guard try office.root.status(layout.new / name).inode == file.status().inode else { throw .again }
-      try office.root.replace(layout.new / name, with: draft)
-      try office.root.directory(layout.new).sync()
-      return copy
-    } catch {
-      try? office.root.remove(draft)
-      throw error
-    }
-  }
-
-  /// Which subscribers have which of these letters already, in any state; and into which one cannot look now.
-  private func mailboxesHaving(
-    _ letters: [Orphan]
-  ) throws(PostError) -> (having: [LetterID: Set<Name>], blind: Set<Name>) {
-    var having = [LetterID: Set<Name>]()
-    var blind = Set<Name>()
-    for subscriber in try subscribers() {
-      do throws(Errno) {
-        let target = MailboxLayout(throughSymlink: layout.subscriber(subscriber))
-        for id in try office.known(letters, in: target) { having[id, default: []].insert(subscriber) }
-      } catch {
-        let trouble = PostError(error, "cannot look into mailbox \(subscriber)")
-        if trouble.kind == .tryAgain { throw trouble }  // ours, not the mailbox's
-        office.warn("\(trouble.message); its letters are held until one can")
-        blind.insert(subscriber)
-      }
-    }
-    return (having, blind)
   }
 
   /// Gives held letters to their mailboxes, as far as they can take them now.
@@ -345,27 +247,25 @@ extension Office {
 
   /// Which of these letters a mailbox has, in any state.
   func known(_ letters: [Topic.Orphan], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    try find(letters, of: mailbox, in: Place.searchOrder)
+    try look(for: letters, in: mailbox).met
   }
 
   /// Which of these letters are in these places of a mailbox.
-  func find(
-    _ letters: [Topic.Orphan], of mailbox: MailboxLayout, in places: [Place]
-  ) throws(Errno) -> Set<LetterID> {
-    let recognition = try Recognition(letters, in: mailbox, of: self)
-    var found = Set<LetterID>()
+  func look(
+    for letters: [Topic.Orphan], in mailbox: MailboxLayout, _ places: [Place] = Place.searchOrder
+  ) throws(Errno) -> Recognition {
+    var recognition = try Recognition(letters, in: mailbox, of: self)
+    let since = recognition.since
     for place in places {
       do throws(Errno) {
         try forEachFolder(of: mailbox[place]) { path, directory throws(Errno) in
-          if path != mailbox[place], try directory.file.status().modified < recognition.since { return true }
-          try directory.forEachEntry { name, inode in
-            if let id = recognition.letter(named: name, inode: inode) { found.insert(id) }
-          }
+          if path != mailbox[place], try directory.file.status().modified < since { return true }
+          try directory.forEachEntry { name, inode in recognition.meet(name, inode: inode) }
           return true
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }
-    return found
+    return recognition
   }
 
   /// The names that come first, in order, whatever the size of the directory; no more than twice

@@ -14,8 +14,7 @@ extension Mailbox {
   private static let replayGroup = 1 << 15
 
   /// Gives the mailbox the letters again that a topic still keeps, durably. It need not be subscribed to it.
-  /// - Parameter age: only those sent within this time, as their IDs tell; a foreign program's letter whose
-  ///   name tells no time counts from when its file was written.
+  /// - Parameter age: only those accepted within this time, as far as that is known of foreign letters.
   /// - Returns: how many letters came again.
   @discardableResult
   public func replay(_ topic: Topic, since age: Duration? = nil) throws(PostError) -> Int {
@@ -58,7 +57,7 @@ extension Mailbox {
       for letter in group { letters[letter.id] = letter }
       let all = Array(letters.values)
       // What is under way, or no letter any more, is left alone, even if an end of it is on record, too.
-      for id in try office.find(all, of: layout, in: [.later, .cur, .new, .cur, .later, .corrupt]) {
+      for id in try office.look(for: all, in: layout, [.later, .cur, .new, .cur, .later, .corrupt]).met {
         letters[id] = nil
       }
       ended = try entries(of: Array(letters.values), in: [.done, .failed])
@@ -91,7 +90,7 @@ extension Mailbox {
     var found = [(entry: Entry, id: LetterID)]()
     for place in places {
       try office.forEachLetter(of: layout[place]) { folder, name, inode in
-        if let id = recognition.letter(named: name, inode: inode) {
+        if let id = recognition.letter(EntryName(Path(name)).id, inode: inode) {
           found.append((Entry(place: place, folder: folder, name: Path(name)), id))
         }
       }

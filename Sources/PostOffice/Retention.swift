@@ -38,6 +38,9 @@ extension Office {
   private func sweep(topic name: Name, _ now: Int64) throws(PostError) {
     let topic = try topic(name)
     try topic.tidy()
+    if let words = try topic.wordsOnOverlooked(isQuick: true) {
+      warn("\(topic.layout.cur): \(words); \(Topic.remedy)")
+    }
     shrink([topic.layout.cur], still: [topic.layout.new, topic.layout.tmp])
     try topic.prune(now)
     removeEmptyBags(of: topic.layout.root)
@@ -67,8 +70,9 @@ extension Office {
   /// More than are sealed, so that the old ones get fewer.
   private static let bagsAfterSealing = 2
 
-  /// When a file was last written, seconds since 1970: for foreign names that tell no time, or one to come.
-  fileprivate func written(_ path: Path) -> Int64 { (try? root.status(path).modified) ?? .max }
+  /// When anything about a file was changed last, seconds since 1970: for foreign names, and for those that tell a time
+  /// to come. A foreign file's own time may be of years ago (cp -p, tar).
+  fileprivate func changed(_ path: Path) -> Int64 { (try? root.status(path).changed) ?? .max }
 
   /// So many letters that stay say of a bag that those behind it are younger, if their times are past; those that tell
   /// of a time to come say that a clock was wrong. Fewer may be there for another reason.
@@ -83,7 +87,8 @@ extension Office {
   ///   - oldest: what is older goes.
   ///   - bags: in no more than so many directories.
   ///   - willGo: called before each goes.
-  ///   - time: what an entry tells itself. If it is nil, or still to come, it goes by when it was written.
+  ///   - time: what an entry tells itself, and can be believed. If it is nil, or still to come, it goes by when it was
+  ///     last changed.
   fileprivate func prune(
     _ folder: Path, before oldest: Int64, now: Int64, bags limit: Int = .max,
     willGo: (LetterID) -> Void = { _ in }, _ time: (_ name: Path, EntryName) -> Int64?
@@ -99,7 +104,7 @@ extension Office {
           let name = Path(bytes)
           let entry = EntryName(name)
           let told = time(name, entry).flatMap { $0 <= now ? $0 : nil }
-          if told ?? written(path / name) < oldest {
+          if told ?? changed(path / name) < oldest {
             old.append((name, entry.id))
           } else {
             rest += 1
@@ -135,7 +140,12 @@ extension Topic {
   fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
     guard let keep = try office.settings(ofTopic: name).keep else { return }
     let oldest = now - keep.wholeSeconds
-    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { _, entry in entry.id.sent }
+    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { name, entry in
+      guard let sent = entry.id.sent, !entry.id.isIssued, sent < oldest else { return entry.id.sent }
+      // A foreign name tells when its delivery began. What a mail reader saved here may be from anywhere.
+      let latest = sent + LetterID.deliveryLimit
+      return latest < oldest && EntryName.flags(of: name).isEmpty ? latest : nil
+    }
   }
 }
 
@@ -150,7 +160,7 @@ extension Mailbox {
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
     try office.prune(layout[.done], before: oldest, now: now, bags: bags, willGo: forget) { _, entry in
-      entry.doneAt.map { $0 / 1000 } ?? entry.id.sent
+      entry.doneAt.map { $0 / 1000 } ?? (entry.id.isIssued ? entry.id.sent : nil)
     }
     if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date

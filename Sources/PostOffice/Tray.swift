@@ -10,14 +10,14 @@ final class Parcel {
   let name: Path
   let id: LetterID
   let file: File
-  /// The topic keeps it already, in a bag.
-  let isInBag: Bool
+  /// The topic keeps it already, under another path than that in its cur/: in a bag, or with a mail reader's flags.
+  let isKept: Bool
 
-  init(_ name: Path, _ id: LetterID, file: consuming File, isInBag: Bool = false) {
+  init(_ name: Path, _ id: LetterID, file: consuming File, isKept: Bool = false) {
     self.name = name
     self.id = id
     self.file = file
-    self.isInBag = isInBag
+    self.isKept = isKept
   }
 }
 

@@ -20,8 +20,8 @@ enum Format: String {
   }
 
   /// Prints a letter to standard output.
-  func print(_ letter: Letter, _ attempt: Int) throws(PostError) {
-    if self == .json { return try post.print(try content(letter, attempt)) }
+  func print(_ letter: Letter, _ attempt: Int, topic: @autoclosure () -> String?) throws(PostError) {
+    if self == .json { return try post.print(try content(letter, attempt, topic())) }
     var failure: PostError?
     do throws(Errno) {
       try letter.forEachPiece(wholeLetter: self == .letter) { (bytes) throws(Errno) in
@@ -51,12 +51,12 @@ enum Format: String {
     }
   }
 
-  private func content(_ letter: Letter, _ attempt: Int) throws(PostError) -> String {
+  private func content(_ letter: Letter, _ attempt: Int, _ topic: String?) throws(PostError) -> String {
     let bytes = try letter.body()
     let text = String(validating: bytes, as: UTF8.self)
     return PostOffice.json(
       Content(
-        id: letter.id.description, topic: letter.topic, date: letter.date, from: letter.from,
+        id: letter.id.description, topic: topic, date: letter.date, from: letter.from,
         subject: letter.subject, type: letter.contentType, attempt: attempt,
         headers: letter.headers.fields.map { [$0.name, $0.value] },
         body: text, bodyBase64: text == nil ? Data(bytes).base64EncodedString() : nil))

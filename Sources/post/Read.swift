@@ -75,7 +75,7 @@ enum Read: Verb {
         if lease != nil {
           try print("\(claim.letter.id)\n")
         } else {
-          try format.print(claim.letter, claim.attempt)
+          try format.print(claim.letter, claim.attempt, topic: claim.topic)
         }
       } catch {
         try? claim.release()
@@ -119,7 +119,8 @@ enum Read: Verb {
         trouble = error
         return true
       }
-      try format.print(letter, EntryName(entry.name).attempt ?? 0)
+      try format.print(
+        letter, EntryName(entry.name).attempt ?? 0, topic: mailbox.topic(of: letter, at: entry))
       shown += 1
       return shown < limit
     }

@@ -33,8 +33,9 @@ enum Show: Verb {
       throw PostError(
         .usage, "\(visible(word)) could be any of \(found.count) letters; give more of the ID: \(some)")
     }
-    try format.print(try letter.open(), letter.attempt)
-    try letter.open().check()
+    let open = try letter.open()
+    try format.print(open, letter.attempt, topic: letter.topic(of: open))
+    try open.check()
     return 0
   }
 }

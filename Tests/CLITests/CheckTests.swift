@@ -86,8 +86,9 @@ import Testing
   func whatCanBePutRightIs(trouble: Trouble) throws {
     try trouble.make(in: box)
     try office.expect(trouble.place, trouble.what, repaired: trouble.repaired)
-    let foreign = trouble.repaired == "sorted" ? "x\n" : ""
-    #expect(try readAll() == [foreign + "abc", foreign + "abc"])
+    // Within a second a foreign letter may come first.
+    let all = trouble.repaired == "sorted" ? "abcx\n" : "abc"
+    #expect(try readAll().map { $0.sorted() } == [all.sorted(), all.sorted()])
   }
 
   private static let forPeople = [

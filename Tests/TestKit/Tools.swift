@@ -58,6 +58,7 @@ package enum Machine {
   /// Whether ptrace(2) is allowed: some containers forbid it.
   package static let canControl = (try? Traced(Sandbox(), ["/bin/true"]).wait().code) == 0
   package static let hasPython = succeeds("python3 -c 'import mailbox, json'")
+  package static let hasMutt = succeeds("mutt -v && script --version")
   /// Needs root, setpriv, and a build directory that another user may enter.
   package static let canSwitchUser = succeeds("\(asNobody) post --version && test $(id -u) = 0")
   /// Needs root, and a kernel that lets it have process numbers and host names of its own.
@@ -104,6 +105,7 @@ extension Trait where Self == ConditionTrait {
   package static var needsStrace: Self { .enabled(if: Machine.canTrace, "strace cannot trace here") }
   package static var needsPtrace: Self { .enabled(if: Machine.canControl, "ptrace is not allowed here") }
   package static var needsPython: Self { .enabled(if: Machine.hasPython, "python3 is not here") }
+  package static var needsMutt: Self { .enabled(if: Machine.hasMutt, "mutt or script is not here") }
   package static var needsOtherUser: Self {
     .enabled(if: Machine.canSwitchUser, "cannot become another user: not root, or the build is out of reach")
   }

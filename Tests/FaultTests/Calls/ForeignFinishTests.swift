@@ -17,6 +17,9 @@ import Testing
     try box.script("cd spool/topics/orders; mv tmp/\(name) new/\(name)")
   }
 
+  /// A name that may stay.
+  private let unique = "\(Clock.wall / 1_000_000_000).1_1.host"
+
   private func sweep() throws -> Traced { try Traced(box, [Sandbox.binary, "sweep"]) }
 
   @Test func aLetterThatComesUnderANameJustSortedIsNotLost() throws {
@@ -35,13 +38,14 @@ import Testing
   }
 
   /// Where a letter can have no second link it is copied. A sorter dies when both mailboxes have their copies.
-  @Test(arguments: [Errno.crossDevice, .tooManyLinks, .notPermitted])
-  func aCopyIsNotMadeTwice(refusal: Errno) throws {
-    try deliver("a")
+  @Test(arguments: [Errno.crossDevice, .tooManyLinks, .notPermitted], [false, true])
+  func aCopyIsNotMadeTwice(refusal: Errno, isUnique: Bool) throws {
+    try deliver("a", as: isUnique ? unique : "order.json")
     let dying = try sweep()
     while let call = try dying.next() {
       if call.name == "linkat" { try dying.fail(refusal) }
-      if call.name == "renameat2", try dying.path(at: call.arguments[3]) == "topics/orders/cur/order.json" {
+      if call.name == "renameat2", try "\(dying.path(at: call.arguments[3]))".hasPrefix("topics/orders/cur/")
+      {
         dying.kill()
       }
     }
@@ -57,7 +61,9 @@ import Testing
     let dying = try sweep()
     while let call = try dying.next() {
       if call.name == "linkat" { try dying.fail(.tooManyLinks) }
-      if call.name == "renameat2" { dying.kill() }
+      if call.name == "renameat2", try "\(dying.path(at: call.arguments[1]))".contains("/tmp/") {
+        dying.kill()
+      }
     }
     #expect(box.entries("tmp", of: "invoice").count == 1)
     let second = try sweep()
@@ -71,12 +77,97 @@ import Testing
     try box.script("mv spool/mailboxes/stock away")
     try deliver("a")
     try box.must("sweep", "-q")
-    try box.script("rm spool/topics/orders/cur/order.json")  // it has had its day
+    try box.script("rm spool/topics/orders/cur/*")  // it has had its day
     try deliver("b")
     try box.must("sweep", "-q")
     #expect(box.topicEntries("held/stock").count == 2)
     try box.script("mv away spool/mailboxes/stock")
     #expect(try box.must("read", "stock", "--all").sorted() == ["a", "b"])
     #expect(try box.must("read", "invoice", "--all").sorted() == ["a", "b"])
+  }
+
+  /// A letter comes under a name that is about to go to cur/: it is not the one that was delivered.
+  @Test func aLetterThatReplacesOneThatIsBeingSortedIsNotLost() throws {
+    try deliver("a", as: unique)
+    let slow = try sweep()
+    while let call = try slow.next() {
+      if call.name == "renameat2", try "\(slow.path(at: call.arguments[3]))".hasPrefix("topics/orders/cur/") {
+        break
+      }
+    }
+    try deliver("b", as: unique)
+    #expect(try slow.wait().code == 0)
+    try box.must("sweep")
+    for mailbox in ["invoice", "stock"] {
+      #expect(try box.must("read", mailbox, "--all").sorted() == ["a", "b"])
+    }
+    #expect(box.topicEntries("new").isEmpty)
+  }
+
+  // MARK: Kills
+
+  /// Runs a command again and again, killed at one of its changes after the other, each time on a new office.
+  private func forEachKill(
+    of words: [String], prepare: (Sandbox) throws -> Void, _ judge: (Sandbox, Comment) throws -> Void
+  ) throws {
+    for kill in 1... {
+      let box = try Sandbox(in: Sandbox.memory)
+      try prepare(box)
+      let traced = try Traced(box, [Sandbox.binary] + words.map { Path($0) })
+      var count = 0
+      while count < kill, let call = try traced.next() { if call.changesSomething { count += 1 } }
+      if count == kill { traced.kill() }
+      _ = try traced.wait()
+      try judge(box, "killed at change \(kill)")
+      if count < kill { return #expect(kill > 5) }
+    }
+  }
+
+  /// The IDs of all letters in these places of a spool, by their bodies.
+  private func ids(_ box: Sandbox, _ places: String...) -> [String: [String]] {
+    var found = [String: [String]]()
+    for (folder, name) in places.flatMap({ box.letters(in: "spool/\($0)") }) {
+      found[(try? box.read("\(folder)/\(name)")) ?? "?", default: []].append(SpoolNames.id(name))
+    }
+    return found
+  }
+
+  /// However often finishers die, a letter has one ID, in its topic and in every mailbox, and comes once.
+  @Test(arguments: ["mv", "ln"]) func aLetterGetsOneIDWhoeverDies(how: String) throws {
+    try forEachKill(of: ["sweep"]) { box in
+      try box.open("invoice", "stock")
+      try box.must("subscribe", "stock", "returns")
+      for topic in ["orders", "returns"] {
+        let body = how == "ln" ? "a" : topic
+        try box.script("test -e out || printf \(body) > out; \(how) out spool/topics/\(topic)/new/order.json")
+      }
+    } _: { box, place in
+      try box.must("sweep")
+      let sent = ids(box, "topics/orders/cur", "topics/returns/cur").mapValues { $0.sorted() }
+      #expect(sent.values.joined().count == 2 && Set(sent.values.joined()).count == 2, place)
+      #expect(ids(box, "mailboxes/stock/new").mapValues { $0.sorted() } == sent, place)
+      #expect(ids(box, "mailboxes/invoice/new") == ids(box, "topics/orders/cur"), place)
+      let rest = ["new", "tmp", "corrupt"].flatMap { box.topicEntries($0) }
+      #expect(rest.isEmpty, place)
+    }
+  }
+
+  /// What a mail reader put into cur/ comes once, whoever dies while it is delivered.
+  @Test func aRepairOfWhatAMailReaderTookIsRepeated() throws {
+    let ours = "\(Clock.wall / 1_000_000_000 + 60).M000000R00000000P1Q1.shop"
+    try forEachKill(of: ["check", "--repair"]) { box in
+      try box.open("invoice", "stock")
+      try box.script("post send orders -m a; cd spool/topics/orders; n=$(ls cur); mv cur/$n cur/\(ours):2,S")
+      try box.script("rm spool/mailboxes/*/new/*; printf b > spool/topics/orders/cur/order.json:2,")
+    } _: { box, place in
+      _ = try box.post("check", "--repair")
+      #expect(try box.post("check").text.contains("never reached") == false, place)
+      for mailbox in ["invoice", "stock"] {
+        #expect(try box.must("read", mailbox, "--all").sorted() == ["a", "b"], place)
+      }
+      #expect(
+        box.topicEntries("cur").count == 2 && box.topicEntries("cur").allSatisfy { $0.contains(":2,") }, place
+      )
+    }
   }
 }

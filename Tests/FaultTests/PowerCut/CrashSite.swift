@@ -41,7 +41,7 @@ struct CrashSite {
         case .symlink(let target): try root.makeSymlink(name, to: target)
         case .file:
           // Whether a foreign program's letter is whole before it is sorted is that program's business.
-          let isForeign = foreign.contains("\(trace.slots[slot].name)")
+          let isForeign = foreign.contains(judge.names.letter(called: "\(trace.slots[slot].name)"))
           let contents = state.fs.contents[inode]
           let text = isForeign ? contents.now : CrashSite.draw(contents, isTorn: isTorn, &dice)
           try root.open(name, .create(permissions: 0o444)).write(text)
@@ -112,14 +112,21 @@ struct CrashSite {
       let rest = box.entries("tmp", of: mailbox) + box.entries("new", of: mailbox)
       if !rest.isEmpty { troubles.append("\(mailbox) has not read \(rest)") }
     }
-    let kept = box.topicEntries("cur")
+    /// How often a letter lies in these folders. A foreign one may have been given an ID only now.
+    func times(_ letter: String, in folders: [String]) -> Int {
+      folders.flatMap { box.letters(in: "spool/\($0)") }.count { folder, name in
+        let text = (try? box.read("\(folder)/\(name)")) ?? ""
+        return judge.names.letter(called: name) == letter || text.contains("[\(letter)]")
+      }
+    }
     for (number, letter) in judge.names.letters.enumerated() {
       let count = letters >> number & 1 == 1 ? 1 : 0
-      let isKept = kept.count { SpoolNames.id($0) == letter } == count
-      if !isKept { troubles.append("the topic's cur/ has not \(count) of \(letter)") }
+      if times(letter, in: ["topics/orders/cur"]) != count {
+        troubles.append("the topic's cur/ has not \(count) of \(letter)")
+      }
       for mailbox in subscribers {
-        let places = ["cur", "later", "done", "failed"].flatMap { box.entries($0, of: mailbox) }
-        let copies = places.count { SpoolNames.id($0) == letter }
+        let places = ["cur", "later", "done", "failed"].map { "mailboxes/\(mailbox)/\($0)" }
+        let copies = times(letter, in: places)
         // Under two names, it comes back after it was settled.
         let isRight = copies == count || (state.showsBothNames && copies > count && count > 0)
         if !isRight { troubles.append("\(mailbox) has \(copies) of \(letter), not \(count)") }

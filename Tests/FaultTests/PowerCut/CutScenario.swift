@@ -65,7 +65,8 @@ struct CutScenario: Sendable {
     let recorder = try CallRecorder(box, besides: away.map { [$0.root] } ?? [])
     for letter in foreign {
       let topic: Path = "spool/topics/orders"
-      try recorder.deliver(Path(letter), "a foreign letter\n", tmp: topic / "tmp", new: topic / "new")
+      try recorder.deliver(
+        Path(letter), "the foreign letter [\(letter)]\n", tmp: topic / "tmp", new: topic / "new")
     }
     try record(with: recorder, box)
     return CutRecording(name: name, scenario: self, trace: recorder.trace, root: box.root)

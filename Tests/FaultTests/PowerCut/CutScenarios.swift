@@ -69,7 +69,7 @@ private let three = office("dispatch", "invoice", "stock")
 /// A foreign program has delivered a letter, and synced it.
 @Sendable private func officeWithAForeignLetter(_ box: Sandbox) throws {
   try three(box)
-  try box.script("echo foreign > spool/topics/orders/new/1795766000.one")
+  try box.script("echo 'the foreign letter [order.json]' > spool/topics/orders/new/order.json")
 }
 
 /// A reader of two letters has died.
@@ -140,10 +140,10 @@ extension CutScenario {
       "subscribe to a backlog, no more links", "subscribe invoice orders", interfering: refuseLinks,
       prepare: office("stock", letters: 2)),
     CutScenario(
-      "sweep after foreign deliveries", "sweep", foreign: ["1795766000.one", "1795766001.two"], prepare: three
+      "sweep after foreign deliveries", "sweep", foreign: ["order.json", "1795766001.two"], prepare: three
     ),
     CutScenario(
-      "send after a foreign delivery", "send orders -m a", foreign: ["1795766000.one"],
+      "send after a foreign delivery", "send orders -m a", foreign: ["order.json"],
       prepare: office("stock", "invoice")),
     CutScenario("sweep with a held letter", "sweep", prepare: officeHoldingForInvoice),
     CutScenario(

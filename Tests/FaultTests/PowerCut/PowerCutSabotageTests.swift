@@ -74,6 +74,14 @@ import Testing
     #expect(findings.count(.half) > 0, "\(findings)")
   }
 
+  /// Else a cut would give the letter its former name back, and the next finisher another ID.
+  @Test func aForeignLetterThatIsDeliveredBeforeItsIDIsDurableGetsAnother() throws {
+    let swept = try CutRecording.of("sweep after foreign deliveries")
+    let sync = try #require(swept.trace.indices(of: "fsync", "topics/orders/new").first)
+    let findings = replay(swept.with(swept.trace.without(sync)))
+    #expect(findings.count(.undone) > 0, "\(findings)")
+  }
+
   // MARK: Each sync
 
   /// Syncs that none of these traces needs, and why they are made.
@@ -199,7 +207,7 @@ import Testing
   /// Command and place of a sync; letters are `ID`, the spool is `spool`.
   private func name(_ step: CallTrace.Step, of recording: CutRecording) -> String {
     let words = step.text.replacing(recording.scenario.spool, with: "spool").split(separator: "/")
-    let place = words.map { $0.contains(".M") ? "ID" : $0 }.joined(separator: "/")
+    let place = words.map { $0.contains(".M") || $0.contains(".F") ? "ID" : $0 }.joined(separator: "/")
     return "\(recording.scenario.words[0]): \(place)"
   }
 }

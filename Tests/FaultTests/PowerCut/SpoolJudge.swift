@@ -13,7 +13,8 @@
 //   whose symlink is not there, for it is removed unread.)
 // - undone: a command exited with 0, and what it said is not so: a settled letter is not, or not alone,
 //   where it was put, so that it comes back and is handled twice; a subscriber or its mailbox is not there,
-//   or is still there.
+//   or is still there. Or a foreign letter has its former name alone although somebody has it under its ID: it will get
+//   another, and be handled twice.
 //
 // Sorts the names once for each moment: those whose value is sure are looked at once, the others in each
 // state. One topic, `orders`; 64 letters and 64 mailboxes at most.
@@ -29,6 +30,9 @@ final class SpoolJudge {
   /// What is where; a bit for each letter, or each mailbox.
   struct Sighting {
     var new: UInt64 = 0
+    /// Letters that are in new/ under a former name, and those that are there under their ID.
+    var former: UInt64 = 0
+    var identified: UInt64 = 0
     var cur: UInt64 = 0
     /// Letters that are seen torn.
     var torn: UInt64 = 0
@@ -172,8 +176,9 @@ final class SpoolJudge {
     let isTorn = !fs.contents[inode].isSure
     switch names.meanings[slot] {
     case .none, .folder: break
-    case .new(let letter):
+    case .new(let letter, let isFormer):
       sighting.new |= 1 << letter
+      if isFormer { sighting.former |= 1 << letter } else { sighting.identified |= 1 << letter }
       if isTorn { sighting.torn |= (1 << letter) & ~foreign }
     case .cur(let letter):
       sighting.cur |= 1 << letter
@@ -208,7 +213,7 @@ final class SpoolJudge {
   func note(_ operation: WeakFileSystem.Operation, _ moves: inout Moves) {
     guard case .rename(_, let to) = operation else { return }
     switch names.meanings[to] {
-    case .new(let letter): moves.accepted |= 1 << letter
+    case .new(let letter, _): moves.accepted |= 1 << letter
     case .place(let index, let letter) where index % Place.allCases.count != Place.cur.rawValue:
       moves.settled[index] |= 1 << letter
     default: break
@@ -231,7 +236,7 @@ final class SpoolJudge {
       if (seen.subscribers & ~seen.marks) >> mailbox & 1 == 1 { complete &= has }
     }
     if anywhere & ~seen.new & ~complete != 0 { faults.append(.half) }
-    var isUndone = false
+    var isUndone = anywhere & seen.former & ~seen.identified != 0
     if let subscribers = due.subscribers {
       isUndone = subscribers != seen.subscribers || subscribers & seen.incomplete != 0
     }

@@ -25,8 +25,8 @@ struct SpoolNames {
     case none
     /// It leads on to names that matter.
     case folder
-    /// In the topic.
-    case new(letter: Int)
+    /// In the topic. Its name is a former one, if a finisher gave the letter an ID later.
+    case new(letter: Int, isFormer: Bool)
     /// In the topic.
     case cur(letter: Int)
     /// A place of a mailbox, by its ``index(_:_:)``.
@@ -36,7 +36,10 @@ struct SpoolNames {
     case settings
   }
 
+  /// A letter that was renamed in the topic's new/ is called as before.
   private(set) var letters: [String] = []
+  /// The former names of letters, by the IDs that a finisher gave them.
+  private var formerNames: [String: String] = [:]
   private(set) var mailboxes: [String] = []
   /// For each slot of the trace.
   private(set) var meanings: [Meaning] = []
@@ -61,6 +64,14 @@ struct SpoolNames {
       guard case .symlink(let target) = kind, target.isAbsolute else { continue }
       let path = trace.path(of: inode)
       if path.parent.name == "subscribers" { outside[target.description] = path.name.description }
+    }
+    let new = spool / "topics/orders/new"
+    for step in trace.steps {
+      guard case .rename(let from, let to) = step.operation else { continue }
+      let (old, other) = (trace.path(slot: from), trace.path(slot: to))
+      if old.parent == new, other.parent == new {
+        formerNames["\(other.name)"] = letter(called: "\(old.name)")
+      }
     }
     for slot in trace.slots.indices {
       meanings.append(meaning(of: slot, "\(trace.path(slot: slot))", "\(spool)", outside))
@@ -91,7 +102,8 @@ struct SpoolNames {
     case [], ["topics"], ["mailboxes"]: return last.hasPrefix(".") ? .none : .folder
     case ["topics", "orders"]: return last == "tmp" ? .none : .folder
     case ["topics", "orders", "held"]: return .folder
-    case ["topics", "orders", "new"]: return .new(letter: letter(last))
+    case ["topics", "orders", "new"]:
+      return .new(letter: letter(last), isFormer: formerNames.values.contains(last))
     case ["topics", "orders", "cur"]: return .cur(letter: letter(last))
     case ["topics", "orders", "subscribers"]:
       return last.hasPrefix(".") ? .mark(mailbox(String(last.dropFirst()))) : .subscriber(mailbox(last))
@@ -109,8 +121,11 @@ struct SpoolNames {
   }
 
   private mutating func letter(_ name: String) -> Int {
-    SpoolNames.number(SpoolNames.id(name), in: &letters)
+    SpoolNames.number(letter(called: name), in: &letters)
   }
+
+  /// Which letter bears a name.
+  func letter(called name: String) -> String { formerNames[SpoolNames.id(name)] ?? SpoolNames.id(name) }
 
   private mutating func mailbox(_ name: String) -> Int { SpoolNames.number(name, in: &mailboxes) }
 

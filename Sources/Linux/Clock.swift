@@ -1,4 +1,5 @@
-// Two clocks: the wall clock for names and dates, the monotonic one for waiting.
+// Three clocks: the wall clock for names and dates, the monotonic one for waiting, and the one that also counts while the
+// machine sleeps.
 
 import Glibc
 
@@ -8,6 +9,9 @@ package enum Clock {
 
   /// Nanoseconds since some moment before the process began. Never goes back.
   package static var monotonic: Int64 { read(CLOCK_MONOTONIC) }
+
+  /// Nanoseconds since the machine was started, time asleep included. Never goes back.
+  package static var sinceBoot: Int64 { read(CLOCK_BOOTTIME) }
 
   private static func read(_ clock: clockid_t) -> Int64 {
     var now = timespec()

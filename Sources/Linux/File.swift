@@ -73,10 +73,11 @@ package struct File: ~Copyable {
     }
   }
 
-  package borrowing func write(_ bytes: [UInt8]) throws(Errno) {
+  /// - Parameter offset: nil: at the position.
+  package borrowing func write(_ bytes: [UInt8], at offset: Int64? = nil) throws(Errno) {
     let failure: Errno? = bytes.withUnsafeBytes { buffer in
       do throws(Errno) {
-        try write(buffer)
+        if let offset { try write(buffer, at: offset) } else { try write(buffer) }
         return nil
       } catch { return error }
     }
@@ -153,7 +154,8 @@ package struct File: ~Copyable {
     _ = try check { fstatvfs(descriptor, &buffer) }
     let block = Int64(clamping: buffer.f_frsize)
     func bytes(_ blocks: fsblkcnt_t) -> Int64 {
-      Int64(clamping: blocks).multipliedReportingOverflow(by: block).partialValue
+      let (bytes, isTooLarge) = Int64(clamping: blocks).multipliedReportingOverflow(by: block)
+      return isTooLarge ? .max : bytes
     }
     return Space(
       free: bytes(buffer.f_bavail), size: bytes(buffer.f_blocks),
@@ -262,7 +264,8 @@ package struct Status: Sendable {
   package let owner: UInt32
   package let group: UInt32
   package let permissions: UInt32
-  /// Last change of the content, seconds since 1970.
+  /// Last change of the content, seconds since 1970. What a file system tells beyond 2^40 is cut off there: so far, one
+  /// may reckon with it.
   package let modified: Int64
   /// What that has beyond whole seconds, in nanoseconds.
   package let modifiedNanoseconds: Int
@@ -285,8 +288,9 @@ package struct Status: Sendable {
     owner = buffer.st_uid
     group = buffer.st_gid
     permissions = UInt32(buffer.st_mode & 0o7777)
-    modified = Int64(buffer.st_mtim.tv_sec)
-    modifiedNanoseconds = buffer.st_mtim.tv_nsec
-    changed = Int64(buffer.st_ctim.tv_sec)
+    let far = -(1 << 40)...Int64(1 << 40)
+    modified = min(max(Int64(buffer.st_mtim.tv_sec), far.lowerBound), far.upperBound)
+    modifiedNanoseconds = min(max(buffer.st_mtim.tv_nsec, 0), 999_999_999)
+    changed = min(max(Int64(buffer.st_ctim.tv_sec), far.lowerBound), far.upperBound)
   }
 }

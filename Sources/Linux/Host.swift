@@ -27,6 +27,14 @@ package enum Host {
     return numbers.count == 2 && (numbers[0], numbers[1]) >= (major, minor)
   }
 
+  /// Another one each time the machine starts, random(4); empty if /proc does not tell.
+  package static var bootID: String {
+    guard let file = try? File("/proc/sys/kernel/random/boot_id", .readFollowing),
+      let bytes = try? file.readAll(limit: 64)
+    else { return "" }
+    return visible(Array(bytes.prefix { $0 != UInt8(ascii: "\n") }))
+  }
+
   package static var processID: Int32 { getpid() }
   package static var userID: UInt32 { geteuid() }
 

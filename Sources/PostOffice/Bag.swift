@@ -56,6 +56,18 @@ struct Bag: Hashable, Comparable {
   /// It is a shelf: the directory of a hundred bags, of which this is the lowest number.
   var isShelf = false
 
+  /// A number, or a part, has so many digits at most. Post's own are far from that; but somebody may plant any.
+  private static let digits = 15
+  private static let highest: Int64 = 999_999_999_999_999
+
+  /// Nobody seals so often, nor is anything due so late.
+  var isPlanted: Bool { max(number, Int64(part)) >= 100_000_000_000 }
+
+  /// The next number; nil: there is none.
+  var next: Bag? { number < Bag.highest ? Bag(kind, number + 1) : nil }
+  /// The next of this number; nil: there is none.
+  var nextPart: Bag? { part < Bag.highest ? Bag(kind, number, part: part + 1) : nil }
+
   /// Bags with this number, or a higher one, are put on shelves.
   static let firstShelved: Int64 = 100
 
@@ -71,7 +83,7 @@ struct Bag: Hashable, Comparable {
     func next(_ width: Int) -> Int64? {
       guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
       index += 1
-      let (start, end) = (index, min(name.count, index + 15))
+      let (start, end) = (index, min(name.count, index + Bag.digits))
       var value: Int64 = 0
       while index < end, name[index].isDigit {
         value = value &* 10 &+ Int64(name[index] &- UInt8(ascii: "0"))

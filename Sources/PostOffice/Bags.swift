@@ -63,7 +63,7 @@ extension Office {
   private func forEachBag(in folder: Path, _ body: (Bag) -> Void) throws(Errno) {
     do throws(Errno) {
       try root.forEachEntry(in: folder) { name, _ in if let bag = Bag(name) { body(bag) } }
-    } catch .noEntry {}
+    } catch .noEntry {} catch .notDirectory {} catch .loop {}  // planted: no letters are there
   }
 
   /// Takes the lowest bag of a directory out of some. Mostly the first that is looked at is the last: neither are all
@@ -150,7 +150,11 @@ extension Office {
   }
 
   func openIfThere(_ folder: Path) throws(Errno) -> OpenFolder? {
-    do throws(Errno) { return OpenFolder(folder, try root.directory(folder)) } catch .noEntry { return nil }
+    do throws(Errno) { return OpenFolder(folder, try root.directory(folder)) } catch .noEntry {
+      return nil
+    } catch let error where (error == .notDirectory || error == .loop) && Bag(folder.name) != nil {
+      return nil  // planted
+    }
   }
 
   // MARK: Sealing
@@ -219,11 +223,15 @@ extension Office {
   /// What a directory is called when it is sealed now.
   private func nextBag(_ kind: Bag.Kind, of folder: Path) throws(Errno) -> Bag {
     let bags = try bags(of: folder)
-    guard kind == .later else { return Bag(kind, (bags.last?.number ?? 0) + 1) }
     // Those of later/ bear a time. Whoever was about to put a letter into it will have done so by then.
-    let number = Clock.wall / 1_000_000_000 + 1
-    let last = bags.last { $0.number == number }
-    return Bag(.later, number, part: last.map { $0.part + 1 } ?? 0)
+    var free = Bag(kind, kind == .later ? Clock.wall / 1_000_000_000 + 1 : 1)
+    if kind != .later, let last = bags.last, let next = last.next { return next }
+    // A name that has no successor was planted: then the first that is free will do.
+    for bag in bags where bag.number == free.number {
+      guard let next = kind == .later ? bag.nextPart ?? free.next : free.next else { throw .exists }
+      free = next
+    }
+    return free
   }
 
   private func exchange(
@@ -232,7 +240,8 @@ extension Office {
     do throws(Errno) { try house.exchange(place, with: shelf, bag.name) } catch .invalid {
       // A file system that cannot. For a moment the place is missing; should we die in it,
       // whoever comes next makes it anew.
-      try house.rename(place, to: shelf, Bag(bag.kind, bag.number, part: bag.part + 1).name)
+      guard let other = bag.nextPart else { throw .exists }
+      try house.rename(place, to: shelf, other.name)
       try shelf.rename(bag.name, to: house, place)
     }
   }

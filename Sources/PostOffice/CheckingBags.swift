@@ -32,6 +32,12 @@ extension Inspection {
           remedy: "move it elsewhere")
         continue
       }
+      if bag.isPlanted {
+        found(
+          .badName, folder / entry,
+          "has a number that no bag of post's has; its letters are read all the same",
+          remedy: "move them out of it, and remove it")
+      }
       checkDirectory(folder / entry, of: room)
       if bag.isShelf { checkBags(in: folder / entry, on: bag, of: room) }
     }

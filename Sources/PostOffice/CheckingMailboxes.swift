@@ -145,9 +145,10 @@ extension Inspection {
 
   private func checkNotes(of mailbox: Mailbox) {
     let folder = mailbox.layout[.notes]
+    let now = office.timeToDeleteBy(noting: false)
     let suspects = lone(names(in: folder), in: mailbox).filter { name in
       let written = (try? office.root.status(folder / name).modified) ?? .max
-      return Clock.wall / 1_000_000_000 - written > Inspection.noteAge
+      return now - written > Inspection.noteAge
     }
     for name in lasting(suspects, { self.lone($0, in: mailbox) }) {
       found(.loneNote, folder / name, "is about a letter that is nowhere", cure: "removes it") {

@@ -137,8 +137,11 @@ extension Mailbox {
         case .corrupt(let how):
           if let trouble = try setAside(name, from: folder, because: how) { troubles.append(trouble) }
         case .errno(let errno):
-          let trouble = office.trouble(errno, "cannot claim \(folder / name)", in: layout.root)
-          let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
+          let trouble =
+            errno == .fileTooLarge
+            ? Letter.tooLarge(folder / name)
+            : office.trouble(errno, "cannot claim \(folder / name)", in: layout.root)
+          let isItsOwn = [.denied, .notPermitted, .io, .invalid, .fileTooLarge].contains(errno)
           guard isItsOwn, unreadable.count < Mailbox.unreadableLimit else { throw trouble }
           unreadable.insert(name)
           troubles.append(trouble)
@@ -160,6 +163,7 @@ extension Mailbox {
       noticeSeal(folder)
       return nil
     }
+    if letter.bodyLength > bodyLimit { throw .errno(.fileTooLarge) }
     let isVerified = letter.bodyLength <= verifiedAtOnce
     if isVerified { try letter.verify() }
     var entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1)

@@ -4,8 +4,9 @@
 struct UTC {
   let year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, weekday: Int
 
-  /// - Parameter seconds: since 1970-01-01 00:00 UTC.
+  /// - Parameter seconds: since 1970-01-01 00:00 UTC; at most 2^40 before or after.
   init(seconds: Int64) {
+    let seconds = min(max(seconds, -(1 << 40)), 1 << 40)
     let days = Int(seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400)
     let rest = Int(seconds) - days * 86_400
     (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60)

@@ -29,14 +29,15 @@ extension Duration {
     return "\(whole)ms"
   }
 
-  package var milliseconds: Int64 {
-    components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+  /// A program that uses the library may give any; here it is 136 years at most, forth or back.
+  private var bounded: (seconds: Int64, attoseconds: Int64) {
+    min(max(self, .seconds(-(1 << 32))), .seconds(1 << 32)).components
   }
+
+  package var milliseconds: Int64 { bounded.seconds * 1000 + bounded.attoseconds / 1_000_000_000_000_000 }
 
   /// Rounded up: what is kept is never kept for less.
   package var wholeSeconds: Int64 { (milliseconds + 999) / 1000 }
 
-  package var nanoseconds: Int64 {
-    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
-  }
+  package var nanoseconds: Int64 { bounded.seconds * 1_000_000_000 + bounded.attoseconds / 1_000_000_000 }
 }

@@ -6,7 +6,7 @@ import Linux
 public struct Headers: Hashable, Sendable {
   public struct Field: Hashable, Sendable {
     public let name: String
-    public let value: String
+    public fileprivate(set) var value: String
 
     /// - Throws: bad data, for a name or value that could begin a field of its own.
     public init(_ name: String, _ value: String) throws(PostError) {
@@ -67,8 +67,8 @@ public struct Headers: Hashable, Sendable {
   /// Adds a field, or a folded field's next line (RFC 5322 section 2.2.3).
   private mutating func append(line: Slice<UnsafeRawBufferPointer>) -> Bool {
     if line.first == UInt8(ascii: " ") || line.first == UInt8(ascii: "\t") {
-      guard let field = fields.popLast() else { return false }
-      fields.append(Field(parsed: field.name, field.value + " " + trimmed(line)))
+      if fields.isEmpty { return false }
+      fields[fields.count - 1].value += " " + trimmed(line)  // in place: there may be thousands
       return true
     }
     guard let field = Field(line: line) else { return false }

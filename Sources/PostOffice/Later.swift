@@ -102,9 +102,8 @@ extension Mailbox {
   /// Takes out of a bag what is due, and sees to it that it is not opened again before it must be.
   private func open(_ bag: Bag, _ pass: inout LaterPass) throws(Errno) {
     let path = Layout.bags(of: layout[.later]) / bag.name
-    let directory: Directory
-    do throws(Errno) { directory = try office.root.directory(path) } catch .noEntry { return }
-    let rest = try putBackDue(in: path, directory, &pass)
+    guard let open = try office.openIfThere(path) else { return }
+    let rest = try putBackDue(in: path, open.directory, &pass)
     guard let first = rest.map(\.time).min() else { return office.removeBags([path]) }
     if rest.count > Mailbox.fewLetters { return try spread(rest, path) }
     // Nobody comes into it any more: letters go into later/ by its path, and it was sealed a second ago at least.
@@ -132,7 +131,10 @@ extension Mailbox {
     var targets = [(path: Path, letters: [Path])]()
     for (number, letters) in bags {
       var bag = there.last { $0.number == number } ?? Bag(.later, number)
-      if let size = try? office.root.status(home / bag.name).size, size > Bag.limit { bag.part += 1 }
+      if let size = try? office.root.status(home / bag.name).size, size > Bag.limit {
+        guard let next = bag.nextPart else { continue }
+        bag = next
+      }
       if home / bag.name == source { continue }
       targets.append((home / bag.name, letters))
     }

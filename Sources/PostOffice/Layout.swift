@@ -10,6 +10,8 @@ enum Layout {
   static let settings: Path = "post.conf"
   /// Space that is given up on a full disk, so that letters can still be claimed and settled.
   static let ballast: Path = ".ballast"
+  /// What was known of the time, for whoever deletes by it.
+  static let clock: Path = ".clock"
   /// Locked by the first watcher at work here.
   static let watcher: Path = ".watcher"
 

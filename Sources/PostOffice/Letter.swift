@@ -138,13 +138,22 @@ public final class Letter {
     }
   }
 
+  /// The largest body that is held in memory as a whole.
+  public static let bodyLimit: Int64 = 1 << 30
+
   /// The whole body.
-  /// - Throws: I/O errors.
-  public func body() throws(PostError) -> [UInt8] {
+  /// - Parameter limit: bytes.
+  /// - Throws: bad data, if it is longer; I/O errors.
+  public func body(limit: Int64 = bodyLimit) throws(PostError) -> [UInt8] {
+    guard bodyLength <= limit else { throw Letter.tooLarge(id.path) }
     var bytes = [UInt8]()
     bytes.reserveCapacity(Int(bodyLength))
     try attempt("cannot read letter \(id)") { () throws(Errno) in try readBody { bytes += $0 } }
     return bytes
+  }
+
+  package static func tooLarge(_ letter: Path) -> PostError {
+    PostError(.badData, "the body of \(letter) is too large to be held in memory; use --format body")
   }
 
   public var topic: String? { headers["Post-Topic"] }

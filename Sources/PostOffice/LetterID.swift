@@ -185,7 +185,8 @@ package struct EntryName: Hashable, Sendable {
       let value = mark.dropFirst(2)
       switch mark.first {
       case UInt8(ascii: "A"):
-        guard let number = decimal(value) else { break marks }
+        // Nobody tries more often than that.
+        guard let number = decimal(value), number <= 1_000_000_000 else { break marks }
         attempt = Int(number)
       case UInt8(ascii: "L"):
         guard let moment = instant(value) else { break marks }

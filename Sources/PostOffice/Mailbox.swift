@@ -13,6 +13,8 @@ public final class Mailbox {
   private(set) lazy var beacon = Beacon(self)
   /// Letters with a longer body, bytes, are claimed before they are verified: that would take too long.
   var verifiedAtOnce: Int64 = .max
+  /// Letters with larger bodies are not claimed, bytes.
+  package var bodyLimit = Int64.max
   /// Names waiting to be claimed; refilled from `new/`.
   var window = Window()
   var windowSize = Window.usualSize
@@ -134,7 +136,8 @@ public final class Mailbox {
       if bags.sealed.isEmpty { return new }
       var bag = bags.returns.max() ?? Bag(.again, 1)
       if let size = try? office.root.status(home / bag.name).size, size > Bag.limit {
-        bag = Bag(.again, bag.number + 1)
+        guard let next = bag.next else { return new }
+        bag = next
       }
       do throws(Errno) {
         try office.makeBag(home / bag.name, like: try office.root.directory(new))

@@ -31,6 +31,8 @@ public final class Office {
   private var told: Set<String> = []
   func tellOnce(_ words: String) { if told.insert(words).inserted { warn(words) } }
 
+  /// Why what seems old enough may not have been deleted, if that was not told yet.
+  package var waitingForClock: String?
   /// Takes how far a long chore is: the place, and how many old letters were removed there.
   package var progress: (String, Int) -> Void = { _, _ in }
 
@@ -111,6 +113,7 @@ public final class Office {
       do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
       try make([Layout.mailboxes], in: ".")
     }
+    timeToDeleteBy(isFirst: true)
     Ballast(self).lay()
   }
 

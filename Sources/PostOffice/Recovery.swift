@@ -235,14 +235,17 @@ extension Office {
       let file = try root.open(path, .read)
       // Our lock stays until the name is gone: its writer, if just born, fails to lock and starts again.
       if try file.tryLock(.shared, byte: sorterByte) { try root.remove(path) }
-    } else if try isOldDebris(path) {
+    } else if try isOldDebris(path, noting: true) {
       try root.remove(path)
     }
   }
 
   /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it.
-  func isOldDebris(_ path: Path) throws(Errno) -> Bool {
-    Clock.wall / 1_000_000_000 - (try root.status(path).modified) > Office.foreignDebrisAge
+  /// - Parameter noting: something is to be deleted by it.
+  func isOldDebris(_ path: Path, noting: Bool = false) throws(Errno) -> Bool {
+    let end = try root.status(path).modified + Office.foreignDebrisAge
+    // Nearly always the first says no.
+    return Clock.wall / 1_000_000_000 > end && timeToDeleteBy(noting: noting) > end
   }
 
   /// Which of these letters a mailbox has, in any state.

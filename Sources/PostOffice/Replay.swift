@@ -22,7 +22,7 @@ extension Mailbox {
   }
 
   func replay(_ topic: Topic, since age: Duration?, group: Int) throws(PostError) -> Int {
-    let since = age.map { Clock.wall / 1_000_000_000 - $0.components.seconds }
+    let since = age.map { Clock.wall / 1_000_000_000 - $0.wholeSeconds }
     // What a dead sender left in new/ shall count as kept.
     do throws(PostError) { try topic.tidy() } catch let error where error.kind == .noPermission {} catch {
       office.warn(error.message)

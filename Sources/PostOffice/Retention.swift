@@ -13,8 +13,8 @@ extension Office {
   public func sweep() throws(PostError) {
     var troubles = [PostError]()
     // One moment for all: a mailbox must not forget that a letter was done while the topic, which came
-    // first, still keeps it for whoever subscribes.
-    let now = Clock.wall / 1_000_000_000
+    // first, still keeps it for whoever subscribes. And before anything changes.
+    let now = timeToDeleteBy(isFirst: true)
     for name in try topicNames() {
       do throws(PostError) { try sweep(topic: name, now) } catch { troubles.append(error) }
     }
@@ -58,11 +58,12 @@ extension Office {
   /// What has just been sealed makes room for more: a few old bags go.
   func pruneAfterSealing(_ folder: Path) {
     guard let name = Name(bytes: folder.parent.name.bytes) else { return }
-    let now = Clock.wall / 1_000_000_000
     do throws(PostError) {
-      if folder == TopicLayout(name).cur { try topic(name).prune(now, bags: Office.bagsAfterSealing) }
+      if folder == TopicLayout(name).cur {
+        try topic(name).prune(timeToDeleteBy(), bags: Office.bagsAfterSealing)
+      }
       if folder == MailboxLayout(name)[.done] {
-        try mailbox(name, completing: false).prune(now, bags: Office.bagsAfterSealing)
+        try mailbox(name, completing: false).prune(timeToDeleteBy(), bags: Office.bagsAfterSealing)
       }
     } catch {}  // settings that cannot be read are told of by whoever needs them more
   }
@@ -82,7 +83,7 @@ extension Office {
   /// Progress is told after so many removals.
   private static let progressStep = 256
 
-  /// Removes entries of a place. All times are seconds since 1970.
+  /// Removes entries of a place. All times are seconds since 1970, and now is what ``timeToDeleteBy(isFirst:noting:)`` says.
   /// - Parameters:
   ///   - oldest: what is older goes.
   ///   - bags: in no more than so many directories.
@@ -151,7 +152,7 @@ extension Topic {
 
 extension Mailbox {
   /// Removes letters that have been done for long enough, their notes, and old logs.
-  public func prune() throws(PostError) { try prune(Clock.wall / 1_000_000_000) }
+  public func prune() throws(PostError) { try prune(office.timeToDeleteBy()) }
 
   /// - Parameter now: seconds since 1970. Time is counted in whole ones, as in the IDs by which topics go.
   fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {

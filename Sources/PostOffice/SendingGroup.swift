@@ -18,7 +18,8 @@ package final class SendingGroup {
   private var letters: [Parcel] = []
   private var length: Int64 = 0
   /// Takes the IDs of letters as soon as they are accepted and sorted, in their order.
-  package var onAccepted: ([LetterID]) throws(PostError) -> Void = { (_) throws(PostError) in }
+  /// It cannot fail any more: the letters are accepted.
+  package var onAccepted: ([LetterID]) -> Void = { _ in }
 
   private var office: Office { topic.office }
   private var layout: TopicLayout { topic.layout }
@@ -105,7 +106,7 @@ package final class SendingGroup {
     if count > 0 {
       let accepted = Array(all[..<count])
       Delivery(topic, durability).sort(accepted, from: new)
-      try onAccepted(accepted.map(\.id))
+      onAccepted(accepted.map(\.id))
     }
     if let trouble { throw trouble }
   }

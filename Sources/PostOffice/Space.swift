@@ -35,7 +35,8 @@ public enum MinFree: Hashable, Sendable {
       if space.free < space.size / 100 * percent {
         return "\(space.freeText), less than Min-Free \(percent)%"
       }
-      let isShort = space.freeInodes < space.inodes * percent / 100
+      let least = space.inodes.multipliedFullWidth(by: percent)  // some tell of 2^63
+      let isShort = space.freeInodes < Int64(100).dividingFullWidth(least).quotient
       return isShort ? "\(space.freeInodesText), less than Min-Free \(percent)%" : nil
     }
   }

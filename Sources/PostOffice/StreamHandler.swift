@@ -264,7 +264,7 @@ final class StreamHandler {
     guard let timeout = settings.timeout?.nanoseconds, let first = order.first, let oldest = letters[first]
     else { return nil }
     let (whole, isTooLong) = timeout.multipliedReportingOverflow(by: Int64(limit))
-    return min(lastSign + timeout, isTooLong ? .max : oldest.at + whole)
+    return min(lastSign + timeout, isTooLong ? .max : oldest.at + min(whole, .max - oldest.at))
   }
 
   /// If its deadline is over, its process group is asked to end, and later made to.

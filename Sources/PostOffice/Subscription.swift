@@ -53,7 +53,7 @@ extension Topic {
       switch backlog {
       case .now: .max
       case .start: 0
-      case .since(let age): now - age.components.seconds
+      case .since(let age): now - age.wholeSeconds
       }
     let isNew = try enlist(mailbox, since)
     let isQuiet = waitForSenders()

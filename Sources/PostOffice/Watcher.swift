@@ -199,6 +199,7 @@ public final class Watcher {
       do throws(PostError) { try office.sweep() } catch { office.warn(error.message) }
       for desk in desks.values { desk.mailbox.forgetUnreadable() }
     }
+    if nextSweep == nil { office.timeToDeleteBy(isFirst: true) }  // nothing has moved yet
     if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
     if let due = discoverAt, due <= now { discover() }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }

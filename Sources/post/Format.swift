@@ -19,6 +19,9 @@ enum Format: String {
     self = format
   }
 
+  /// The largest body that it can print, bytes. On the way to JSON it is in memory several times.
+  var bodyLimit: Int64 { self == .json ? 64 << 20 : .max }
+
   /// Prints a letter to standard output.
   func print(_ letter: Letter, _ attempt: Int, topic: @autoclosure () -> String?) throws(PostError) {
     if self == .json { return try post.print(try content(letter, attempt, topic())) }
@@ -52,7 +55,7 @@ enum Format: String {
   }
 
   private func content(_ letter: Letter, _ attempt: Int, _ topic: String?) throws(PostError) -> String {
-    let bytes = try letter.body()
+    let bytes = try letter.body(limit: bodyLimit)
     let text = String(validating: bytes, as: UTF8.self)
     return PostOffice.json(
       Content(

@@ -60,6 +60,7 @@ enum Read: Verb {
     }
 
     let mailbox = try call.office().mailbox(name)
+    mailbox.bodyLimit = trailing == nil && lease == nil ? format.bodyLimit : .max
     if call.has("peek") { return try peek(mailbox, limit, format) }
     let follows = call.has("follow")
     let round = Round(
@@ -111,6 +112,7 @@ enum Read: Verb {
       do throws(PostError) {
         letter = try mailbox.open(entry)
         try letter.check()
+        if letter.bodyLength > mailbox.bodyLimit { throw Letter.tooLarge(letter.id.path) }
       } catch let error where error.kind == .notFound {
         return true  // claimed meanwhile
       } catch {

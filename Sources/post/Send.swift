@@ -51,8 +51,10 @@ enum Send: Verb {
       throw PostError(.usage, "post send: --lines and --null exclude each other")
     }
     let durability = try durability(call)
-    let topic = try call.office(making: true).makeTopic(name)
-    let dispatch = Dispatch(try SendingGroup(topic, envelope, durability: durability), call)
+    let office = try call.office(making: true)
+    let topic = try office.makeTopic(name)
+    let dispatch = Dispatch(
+      try SendingGroup(topic, envelope, durability: durability), call, warn: office.warn)
     if let message = call.invocation.value("message") {
       try dispatch.send { () throws(PostError) in Input(text: message) }
     } else if files.isEmpty {

@@ -33,12 +33,15 @@ enum Sweep: Verb {
       Sorts letters whose sender died, delivers held letters, takes letters back from dead
       holders, puts due retries back, and removes letters past Keep and Keep-Done.
       Meant for cron where no watcher runs; harmless at any time, and may be interrupted
-      at any time. On a terminal it shows how many old letters it has removed.
+      at any time. On a terminal it shows how many old letters it has removed. If the clock
+      has jumped ahead, it deletes nothing on that account before it has been so for a
+      day; -v says so.
       """,
     examples: [Example("17 * * * *  post sweep", "in a crontab")])
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let office = try call.office()
+    defer { if call.isVerbose, let words = office.waitingForClock { Streams.error("post: \(words)\n") } }
     guard Streams.isErrorTerminal, !call.has("quiet") else {
       try office.sweep()
       return 0

@@ -124,22 +124,93 @@ import Testing
     #expect(waiting.count == 1 && box.entries("later") == waiting)
   }
 
-  @Test func aClockThatJumpsAheadEndsNothingButWhatIsKept() throws {
+  /// A sweep with a wall clock that is ahead by so many seconds, when others have passed since the first.
+  private func sweep(ahead: Int64, after passed: Int64 = 0, _ words: String...) throws -> Sandbox.Run {
+    let sweep = try Traced(
+      box, [Sandbox.binary, "sweep"] + words.map { Path($0) }, clockOffset: ahead + passed)
+    sweep.bootOffset = passed
+    let run = try sweep.wait()
+    #expect(run.code == 0)
+    return run
+  }
+
+  /// How many letters there are in each place of the mailbox, and in the topic.
+  private var places: [Int] {
+    ["new", "cur", "later", "failed", "done"].map { box.entries($0).count } + [box.topicEntries("cur").count]
+  }
+
+  @Test func aClockThatJumpsAheadEndsNothingBeforeItHasLastedADay() throws {
     try box.must("send", "orders", "--lines", input: "waits\nretried\nfailed\ndone")
     try box.must("read", "stock", "--lease", "40d")
     #expect(try box.post("read", "stock", "--", "false").code == 1)
     #expect(try box.post("read", "stock", "--", "sh", "-c", "exit 65").code == 65)
-    let month = 24 * 30 * TimeTests.hour
-    #expect(try at(month, "sweep").code == 0)
     try box.must("read", "stock")
-    #expect(try at(month, "sweep").code == 0)
-    let left = ["new", "cur", "later", "failed", "done"].map { box.entries($0).count }
-    #expect(left.reduce(0, +) == 3 && left[3] == 1 && left[4] == 0, "\(left)")
-    #expect(box.topicEntries("cur").isEmpty)
+    try box.write("spool/topics/orders/tmp/foreign", "being written")
+    try box.write("spool/mailboxes/stock/notes/lone", "about nothing")
+    let (hour, month) = (TimeTests.hour, 30 * 24 * TimeTests.hour)
+    let first = try sweep(ahead: month)
+    #expect(first.errors.contains("the clock is 30d ahead"))
+    let kept = places
+    // The retry is due; nothing else has happened.
+    #expect(kept == [1, 1, 0, 1, 1, 4])
+    for hours in [1, 5, 23] as [Int64] {
+      let later = try sweep(ahead: month, after: hours * hour)
+      #expect(later.errors == "", "once is enough")
+      #expect(places == kept)
+    }
+    #expect(try sweep(ahead: month, after: 23 * hour, "-v").errors.contains("the clock is 30d ahead"))
+    #expect(try at(month, "check", "--repair").text.contains("notes/lone") == false)
+    #expect(box.topicEntries("tmp") == ["foreign"] && box.entries("notes").contains("lone"))
+    #expect(!box.entries("log").isEmpty)
+    // It has lasted.
+    _ = try sweep(ahead: month, after: 25 * hour)
+    #expect(places == [1, 1, 0, 1, 0, 0])
+    #expect(box.topicEntries("tmp").isEmpty)
     // Back in its own time, the office goes on.
     try box.must("retry", "stock", "ALL")
     try box.must("send", "orders", "-m", "next")
     #expect(try box.must("read", "stock", "--all").contains("next"))
+  }
+
+  @Test(arguments: [10, 400] as [Int64])
+  func aClockThatIsSetRightAgainHasEndedNothing(days: Int64) throws {
+    try box.must("send", "orders", "--lines", input: "a\nb")
+    try box.must("read", "stock")
+    for round in 0..<3 as Range<Int64> {
+      _ = try sweep(ahead: days * 24 * TimeTests.hour, after: round * 20 * TimeTests.hour)
+      _ = try sweep(ahead: 0, after: round * 20 * TimeTests.hour + 60)
+    }
+    #expect(places == [1, 0, 0, 0, 1, 2])
+    // What time has made old goes at once.
+    _ = try sweep(ahead: 0, after: 8 * 24 * TimeTests.hour)
+    #expect(places == [1, 0, 0, 0, 0, 0])
+  }
+
+  @Test func withoutARecordOfTheTimeTheDirectoriesTellWhetherTheClockHasJumped() throws {
+    try box.must("send", "orders", "--lines", input: "a\nb")
+    try box.must("read", "stock")
+    let week = 10 * 24 * TimeTests.hour
+    for record in ["", "nonsense", "Boot: x\nUptime: 1\nWall: 99999999999999\nTrusted: 1\nLasted: 1\n\n"] {
+      try box.script("rm -f spool/.clock")
+      if record != "" { try box.write("spool/.clock", record) }
+      _ = try sweep(ahead: week)
+      #expect(places == [1, 0, 0, 0, 1, 2])
+    }
+    _ = try sweep(ahead: week, after: 25 * TimeTests.hour)
+    #expect(places == [1, 0, 0, 0, 0, 0])
+  }
+
+  @Test func aRecordThatCannotBeWrittenIsReadAllTheSame() throws {
+    try box.must("send", "orders", "-m", "a")
+    try box.script("mkdir elsewhere; ln spool/.clock elsewhere/clock")  // somebody else's, for all we know
+    let before = try box.read("spool/.clock")
+    for hours in [0, 30] as [Int64] {
+      _ = try sweep(ahead: 10 * 24 * TimeTests.hour, after: hours * TimeTests.hour)
+      #expect(try box.read("spool/.clock") == before)
+      #expect(box.topicEntries("cur").count == 1)
+    }
+    _ = try sweep(ahead: 0, after: 8 * 24 * TimeTests.hour)
+    #expect(box.topicEntries("cur").isEmpty)
   }
 
   /// If it were otherwise, whoever subscribes anew would get letters from the topic that are done.

@@ -27,6 +27,9 @@ package final class Traced {
   package private(set) var hasEnded = false
   /// Seconds that the program's wall clock differs from the machine's.
   package var clockOffset: Int64 = 0
+  /// Seconds more than the machine's that have passed for it since the start of the machine; for a program that was
+  /// started with a clock of its own.
+  package var bootOffset: Int64 = 0
   /// Nanoseconds that its monotonic clock is ahead: time that it has slept without our waiting for it.
   package var sleptOffset: Int64 = 0
   package var pid: Int32 { running.pid }
@@ -152,6 +155,8 @@ package final class Traced {
     let place = call.arguments[1]
     if call.int(0) == CLOCK_REALTIME, clockOffset != 0 {
       try set(word: try word(at: place) &+ UInt64(bitPattern: clockOffset), at: place)
+    } else if call.int(0) == CLOCK_BOOTTIME, bootOffset != 0 {
+      try set(word: try word(at: place) &+ UInt64(bitPattern: bootOffset), at: place)
     } else if call.int(0) == CLOCK_MONOTONIC, sleptOffset != 0 {
       let time = Int64(try word(at: place)) * 1_000_000_000 + Int64(try word(at: place + 8)) + sleptOffset
       try set(word: UInt64(time / 1_000_000_000), at: place)

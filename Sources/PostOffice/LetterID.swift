@@ -30,7 +30,10 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
   var isOneWord: Bool {
     let bytes = path.bytes
     if bytes.allSatisfy({ (0x21...0x7e).contains($0) }) { return true }  // nearly always
-    return bytes.allSatisfy { $0 > 0x20 && $0 != 0x7f } && String(validating: bytes, as: UTF8.self) != nil
+    guard let text = String(validating: bytes, as: UTF8.self) else { return false }
+    return text.unicodeScalars.allSatisfy {
+      $0.properties.generalCategory != .control && !$0.properties.isWhitespace
+    }
   }
 
   /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
@@ -51,16 +54,15 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
   var isIssued: Bool { isOurs || isMade(with: "F") }
 
   /// Whether a foreign letter that is accepted at this moment, seconds since 1970, may keep its name as its ID: a unique
-  /// name as Maildir has it, `SECONDS.DELIVERY.HOST`, in UTF-8, no older than a delivery may be, nor made in the future,
+  /// name as Maildir has it, `SECONDS.DELIVERY.HOST`, one word, no older than a delivery may be, nor made in the future,
   /// that does not end as if it bore a mailbox's marks.
   func mayStay(at now: Int64) -> Bool {
     let parts = path.bytes.split(separator: UInt8(ascii: "."), maxSplits: 2, omittingEmptySubsequences: false)
     guard let sent, parts.count == 3, parts.allSatisfy({ !$0.isEmpty }), path.bytes.count <= LetterID.limit,
       sent >= now - LetterID.deliveryLimit, sent <= now + LetterID.clockSlack,
-      !path.bytes.contains(UInt8(ascii: ":")), EntryName(path).id == self,
-      let text = String(validating: path.bytes, as: UTF8.self)
+      !path.bytes.contains(UInt8(ascii: ":")), EntryName(path).id == self
     else { return false }
-    return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+    return isOneWord
   }
 
   /// So long may a foreign program take to deliver a letter, as Maildir says. Seconds.

@@ -120,10 +120,14 @@ package struct File: ~Copyable {
   }
 
   /// Reading and writing never wait, through every copy of this descriptor.
-  package borrowing func setNonBlocking() throws(Errno) { _ = try check { fcntl(descriptor, F_SETFL, O_NONBLOCK) } }
+  package borrowing func setNonBlocking() throws(Errno) {
+    _ = try check { fcntl(descriptor, F_SETFL, O_NONBLOCK) }
+  }
 
   /// Every write goes to the end of the file, through every copy of this descriptor.
-  package borrowing func setAppending() throws(Errno) { _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) } }
+  package borrowing func setAppending() throws(Errno) {
+    _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) }
+  }
 
   /// A pipe, pipe2(2): what is written at one end is read at the other. Each closes on exec.
   package static func pipe() throws(Errno) -> (reading: Int32, writing: Int32) {

@@ -12,14 +12,14 @@
 import Linux
 
 /// Shows that letters are held, for as long as anything refers to it, or a handler lives that inherited it.
-final class Beacon {
+package final class Beacon {
   private let office: Office
   private let root: Path
   /// The byte, 62 bits: offset and length of a lock must fit into off_t.
   private(set) var byte: UInt64 = 0
   private var directory: Directory?
 
-  init(_ mailbox: Mailbox) {
+  package init(_ mailbox: Mailbox) {
     office = mailbox.office
     root = mailbox.layout.root
   }

@@ -74,7 +74,8 @@ final class BodyCopy {
         return file
       }
       office.tellOnce(
-        "no copy can be made of large bodies, for lack of space: a handler that opens /dev/stdin anew sees the headers, too")
+        "no copy can be made of large bodies, for lack of space: a handler that opens /dev/stdin anew sees the headers, too"
+      )
       let file = try office.root.open(claim.mailbox.layout[.cur] / claim.entry.path, .read)
       try file.seek(to: claim.letter.bodyOffset)
       return file

@@ -84,13 +84,13 @@ extension Mailbox {
   /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what
   ///   keeps one from being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
-    try claim(upTo: 1, lease.map { .lease($0) } ?? .beacon(beacon)).first
+    try claim(upTo: 1, lease.map { .lease($0) } ?? .beacon(Beacon(self))).first
   }
 
-  /// Claims the oldest letters for one handler: a letter, or a batch that it gets at once.
+  /// Claims the oldest letters for one holder: a reader, or a handler that gets a letter or a batch at once.
   /// - Returns: none if none is waiting.
-  package func claimForHandler(upTo limit: Int) throws(PostError) -> [Claim] {
-    try claim(upTo: limit, .beacon(Beacon(self)))
+  package func claim(upTo limit: Int, _ beacon: Beacon) throws(PostError) -> [Claim] {
+    try claim(upTo: limit, .beacon(beacon))
   }
 
   /// Claims the oldest letters; of those that are tried again, one alone. Of several, none stays open.

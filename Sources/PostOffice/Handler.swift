@@ -67,7 +67,8 @@ package final class Handler {
   ///     on standard error is kept for the letter's note. Else it is a command that somebody runs by
   ///     hand, and shares terminal and standard error with us.
   package init(
-    _ command: HandlerCommand, on claims: [Claim], _ body: borrowing File?, _ settings: Settings, folder: Path?,
+    _ command: HandlerCommand, on claims: [Claim], _ body: borrowing File?, _ settings: Settings,
+    folder: Path?,
     isUnattended: Bool
   ) throws(Errno) {
     guard let first = claims.first else { preconditionFailure("a handler has a letter") }

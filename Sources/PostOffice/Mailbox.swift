@@ -9,8 +9,6 @@ public final class Mailbox {
   let layout: MailboxLayout
   /// The inode number of its directory: another mailbox may have taken its name.
   let inode: UInt64
-  /// Shows what this process holds without a handler.
-  private(set) lazy var beacon = Beacon(self)
   /// Letters with a longer body, bytes, are claimed before they are verified: that would take too long.
   var verifiedAtOnce: Int64 = .max
   /// Letters with larger bodies are not claimed, bytes.

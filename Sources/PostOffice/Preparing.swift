@@ -102,7 +102,9 @@ extension Watcher {
     preparations = []
     for one in dropped {
       one.stream?.expected -= 1
-      do throws(PostError) { try release(one.claims, one.errand, one.desk) } catch { office.warn(error.message) }
+      do throws(PostError) { try release(one.claims, one.errand, one.desk) } catch {
+        office.warn(error.message)
+      }
       closeIfOver(one.desk)
     }
   }

@@ -24,7 +24,7 @@ extension Watcher {
 
   /// Claims letters, and says on the schedule if there are none.
   private func claim(upTo limit: Int, _ beacon: Beacon, _ desk: Desk) throws(PostError) -> [Claim] {
-    let claims = try desk.mailbox.claim(upTo: limit, .beacon(beacon))
+    let claims = try desk.mailbox.claim(upTo: limit, beacon)
     if claims.isEmpty {
       desk.isScanned = false
       switch desk.mailbox.block {
@@ -66,7 +66,8 @@ extension Watcher {
       jobs.append(Job(handler: handler, desk: desk, errand: errand, rest: rest))
     } catch .listTooLong where claims.count > 1 {
       office.warn(
-        "mailbox \(desk.name): \(claims.count) files are more arguments than a handler takes; now each of them alone")
+        "mailbox \(desk.name): \(claims.count) files are more arguments than a handler takes; now each of them alone"
+      )
       try goOn(with: claims, after: .done, errand, desk)
     } catch .listTooLong where claims[0].isTooMuch(desk.settings) {
       try endAll(claims, errand, .failed(Verdict.tooMuch), desk)

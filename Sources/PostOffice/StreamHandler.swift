@@ -101,7 +101,8 @@ final class StreamHandler {
 
   /// For how many more letters it has room.
   var room: Int {
-    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil ? 0 : limit - letters.count - expected
+    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil
+      ? 0 : limit - letters.count - expected
   }
 
   var hasLetters: Bool { !letters.isEmpty || expected > 0 }

@@ -28,7 +28,8 @@ struct Round {
   /// - Returns: 0 if there was one, else 1.
   /// - Throws: if none could be read, what was wrong with those that waited.
   func run(
-    lease: Duration? = nil, forCommand: Bool = false, signals: Int32 = -1, _ take: ([Claim]) throws(PostError) -> Bool
+    lease: Duration? = nil, forCommand: Bool = false, signals: Int32 = -1,
+    _ take: ([Claim]) throws(PostError) -> Bool
   ) throws(PostError) -> Int32 {
     var arrivals: Arrivals?
     var deadline: Int64?
@@ -37,6 +38,7 @@ struct Round {
       deadline = time.map { Clock.monotonic + $0.nanoseconds }
     }
     var (count, unsynced) = (0, 0)
+    var beacon = Beacon(mailbox)
     var lastSync = Clock.monotonic
     var trouble: PostError?
     defer { syncIfDone(count, lease) }
@@ -45,10 +47,13 @@ struct Round {
     while count < limit {
       var claims = [Claim]()
       do throws(PostError) {
-        claims =
-          forCommand
-          ? try mailbox.claimForHandler(upTo: min(batch ?? 1, limit - count))
-          : try mailbox.claim(lease: lease).map { [$0] } ?? []
+        if lease != nil {
+          claims = try mailbox.claim(lease: lease).map { [$0] } ?? []
+        } else {
+          // Each command is a holder of its own.
+          if forCommand { beacon = Beacon(mailbox) }
+          claims = try mailbox.claim(upTo: min(batch ?? 1, limit - count), beacon)
+        }
       } catch { trouble = error }
       if !claims.isEmpty {
         count += claims.count

@@ -47,7 +47,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "order.json", "noTime", "2_ü", "name with space", "%.with space.host", "%", "%.host", "%.1_2", "%..host", "%.1_2.",
+    "order.json", "noTime", "2_ü", "name with space", "%.with space.host", "%", "%.host", "%.1_2", "%..host",
+    "%.1_2.",
     "12345678.1_2.host",
     "123456789012.1_2.host", "1500000000.M1P1.host", "old.M1P1.host", "ahead.M1P1.host", "%.M1P1.host:2,S",
     "%.M1P1.host,A=1", "%.M1P1.host,D=1500000000", "%.a:b.host", "%.a\u{1}b.host", "%.a\u{85}b.host", "long",

@@ -36,7 +36,8 @@ import Testing
   /// Claims some. Other tests start programs, which hold our lock on `cur/` until they are really begun.
   private func claim(_ mailbox: Mailbox, _ limit: Int) throws -> [Claim] {
     for _ in 0..<1000 {
-      let claims = limit == 1 ? try mailbox.claim().map { [$0] } ?? [] : try mailbox.claimForHandler(upTo: limit)
+      let claims =
+        limit == 1 ? try mailbox.claim().map { [$0] } ?? [] : try mailbox.claimForHandler(upTo: limit)
       guard claims.isEmpty, case .claimer? = mailbox.block else { return claims }
       _ = try? waitReadable([], atMost: 1_000_000)
     }

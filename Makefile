@@ -3,6 +3,10 @@
 #   make          build the release binary, statically linked: .build/release/post
 #   make test     run all tests
 #   make faults   let every system call fail in every way, and cut the power more often: some minutes
+#   make acceptance
+#                 build version 0.1.0 from the git history, and run what needs it, and what takes long, of the tests of
+#                 claims and bodies: its watchers beside the new ones, letters of 4 GB, all pairs of calls. Needs 9 GB
+#                 for temporary files (TMPDIR)
 #   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
 #   make bench    compare the speed of post with a floor in C and with what else does the like, redis, mosquitto,
 #                 sqlite3, beanstalkd, nq, python3-dirq, inotifywait and the shell: some minutes, one table.
@@ -32,7 +36,7 @@ SHARE = Sources/share
 
 MINUTES ?= 2
 
-.PHONY: all test faults soak bench demo lint install uninstall clean
+.PHONY: all test faults acceptance soak bench demo lint install uninstall clean
 
 all:
 	$(SWIFT) build $(RELEASE)
@@ -52,6 +56,19 @@ test: all
 faults: all
 	$(SWIFT) build --build-tests
 	POST_FAULTS=all $(TEST) --filter FaultTests
+
+# The last commit of version 0.1.0.
+OLD_COMMIT = e3b9f51
+OLD = .build/0.1.0/.build/release/post
+
+$(OLD):
+	mkdir -p .build/0.1.0
+	git archive $(OLD_COMMIT) | tar -x -C .build/0.1.0
+	$(MAKE) -C .build/0.1.0
+
+acceptance: all $(OLD)
+	$(SWIFT) build --build-tests
+	POST_FAULTS=all POST_OLD_BINARY="$(CURDIR)/$(OLD)" $(TEST) --filter 'UpgradeTests|BodyTests|ClaimPairsTests'
 
 soak: all
 	$(SWIFT) build --build-tests

@@ -207,7 +207,8 @@ import Testing
     try box.script(
       "cd spool/mailboxes/stock; mkdir holders; : > holders/0123456789abcdef; mv new/\(id) cur/\(id),A=1,H=0123456789abcdef"
     )
-    let lock = try ByteLock(box.spool / "mailboxes/stock/holders/0123456789abcdef", byte: byte)
+    let lock = try ByteLock(
+      box.spool / "mailboxes/stock/holders/0123456789abcdef", byte: byte, isShared: byte != 0)
     try office.expectClean()
     #expect(try office.check("--repair").isEmpty)
     #expect(box.entries("holders").count == 1 && box.entries("cur").count == 1)

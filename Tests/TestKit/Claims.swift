@@ -22,14 +22,15 @@ extension String {
   }
 }
 
-/// A shared lock on one byte of an open file of its own, fcntl_locking(2), as the holder of a letter has it.
+/// A lock on one byte of an open file of its own, fcntl_locking(2), as the holder of a letter has it.
 package final class ByteLock {
   private let file: File
 
-  /// - Throws: the file cannot be opened, or another has locked the byte exclusively.
-  package init(_ path: Path, byte: UInt64) throws {
-    file = try File(path, .read)
-    var range = flock(of: byte, F_RDLCK)
+  /// - Parameter isShared: else nobody else can lock it, too; then the file is opened for writing.
+  /// - Throws: the file cannot be opened, or another has locked the byte.
+  package init(_ path: Path, byte: UInt64, isShared: Bool = true) throws {
+    file = try File(path, isShared ? .read : .write)
+    var range = flock(of: byte, isShared ? F_RDLCK : F_WRLCK)
     guard fcntl(file.descriptor, setLock, &range) == 0 else { throw Errno(errno) }
   }
 

@@ -213,6 +213,11 @@ package final class Traced {
     call = nil
   }
 
+  /// Lets the program go on by itself.
+  package func release() {
+    if !hasEnded { ctrace_detach(pid) }
+  }
+
   /// Lets the program run to its end and tells how it ended.
   package func wait() throws -> Sandbox.Run {
     if !hasEnded {

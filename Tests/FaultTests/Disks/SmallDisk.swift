@@ -12,13 +12,13 @@ final class SmallDisk: Sendable {
     case tmpfs, ext4, btrfs
 
     /// The script that mounts one on `disk`, in the current directory.
-    func mount(inodes: Int) -> String {
+    func mount(inodes: Int, megabytes: Int? = nil) -> String {
       switch self {
-      case .tmpfs: "mount -t tmpfs -o size=4M,nr_inodes=\(inodes) tmpfs disk"
+      case .tmpfs: "mount -t tmpfs -o size=\(megabytes ?? 4)M,nr_inodes=\(inodes) tmpfs disk"
       // Small blocks: a directory fills one with a dozen letters. No block is kept for root.
       case .ext4:
-        "truncate -s 6M image; mkfs.ext4 -q -F -m 0 -b 1024 -N \(inodes) image; mount -o loop image disk"
-      case .btrfs: "truncate -s 128M image; mkfs.btrfs -q image; mount -o loop image disk"
+        "truncate -s \(megabytes ?? 6)M image; mkfs.ext4 -q -F -m 0 -b 1024 -N \(inodes) image; mount -o loop image disk"
+      case .btrfs: "truncate -s \(megabytes ?? 128)M image; mkfs.btrfs -q image; mount -o loop image disk"
       }
     }
 
@@ -40,12 +40,14 @@ final class SmallDisk: Sendable {
     init(_ running: Running) { self.running = running }
   }
 
-  /// - Parameter inodes: how many, about; btrfs makes them as it needs them.
-  init(_ kind: Kind, inodes: Int = 400) throws {
+  /// - Parameters:
+  ///   - inodes: how many, about; btrfs makes them as it needs them.
+  ///   - megabytes: its size; nil: as small as it can well be.
+  init(_ kind: Kind, inodes: Int = 400, megabytes: Int? = nil) throws {
     self.kind = kind
     box = try Sandbox()
     let script = """
-      set -e; mkdir disk; \(kind.mount(inodes: inodes)); touch mounted
+      set -e; mkdir disk; \(kind.mount(inodes: inodes, megabytes: megabytes)); touch mounted
       exec {never}<> <(:)  # to wait without a child that would hold the mount, too
       while test -d /proc/\(Host.processID) -a -d disk; do read -t 1 -u $never || true; done
       for one in /proc/[1-9]*; do  # whoever else holds the mount

@@ -1,7 +1,6 @@
 // The one error of this room. Expected failures are thrown as `Errno`; EBADF and
 // EFAULT can only be our own bug and trap on the spot; EINTR never leaves this file.
 
-import CLinux
 import Glibc
 
 /// An error number of the kernel, errno(3).
@@ -12,8 +11,7 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// The kernel's own words: "No space left on device".
   package var description: String {
-    guard let words = strerror(code) else { return "error \(code)" }
-    return String(cString: words)
+    strerror(code).map { String(cString: $0) } ?? "error \(code)"
   }
 
   package static let notPermitted = Errno(EPERM)
@@ -40,7 +38,6 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let noProgram = Errno(ENOEXEC)
   /// Arguments and environment are larger than execve(2) takes.
   package static let listTooLong = Errno(E2BIG)
-  package static let fileTooLarge = Errno(EFBIG)
   package static let nameTooLong = Errno(ENAMETOOLONG)
 
   /// The disk is full, by blocks, inodes or quota: the same call may succeed once there is space.

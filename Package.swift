@@ -22,11 +22,12 @@ let package = Package(
 
     .systemLibrary(name: "CTrace", path: "Tests/CTrace"),
     .target(
-      name: "TestKit", dependencies: ["Linux", "CTrace"], path: "Tests/TestKit", swiftSettings: strict),
+      name: "TestKit", dependencies: ["Linux", "Commands", "CTrace"], path: "Tests/TestKit",
+      swiftSettings: strict),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "TestKit"], swiftSettings: strict),
-    .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
+    .testTarget(name: "CommandsTests", dependencies: ["Commands", "TestKit"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
     // Run by `make bench`, never installed. Its helper programs are compiled when they are needed.

@@ -10,10 +10,7 @@ enum Columns {
   static let gap = 2
 
   /// One row, already indented by `indent` on the left.
-  struct Row {
-    var left: String
-    var right: String
-  }
+  typealias Row = (left: String, right: String)
 
   /// The rows as lines, right sides aligned and wrapped.
   static func lines(_ rows: [Row]) -> [String] {

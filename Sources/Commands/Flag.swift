@@ -28,15 +28,10 @@ package final class Flag: Sendable {
   /// May be given more than once. Otherwise a second one is a usage error.
   package let repeats: Bool
 
-  /// Declares an option.
   package init(
     _ long: String, short: Character? = nil, value: Value = .none, repeats: Bool = false, help: String
   ) {
-    self.long = long
-    self.short = short
-    self.value = value
-    self.help = help
-    self.repeats = repeats
+    (self.long, self.short, self.value, self.repeats, self.help) = (long, short, value, repeats, help)
   }
 
   /// `-h, --help`: every grammar has it.
@@ -73,11 +68,8 @@ package final class Operand: Sendable {
   /// A line for the operands section of the help; empty when the name says enough.
   package let help: String
 
-  /// Declares an operand.
   package init(_ name: String, _ arity: Arity = .one, help: String = "") {
-    self.name = name
-    self.arity = arity
-    self.help = help
+    (self.name, self.arity, self.help) = (name, arity, help)
   }
 
   /// As in a usage line: `TOPIC`, `[FILE]`, `[FILE...]`, `ID...`.

@@ -8,10 +8,8 @@ package final class Example: Sendable {
   /// What it does; may be empty.
   package let what: String
 
-  /// Declares an example.
   package init(_ line: String, _ what: String = "") {
-    self.line = line
-    self.what = what
+    (self.line, self.what) = (line, what)
   }
 }
 
@@ -32,18 +30,12 @@ package final class Command: Sendable {
   /// Command lines worth copying.
   package let examples: [Example]
 
-  /// Declares a command.
   package init(
     _ name: String, operands: [Operand] = [], trailing: String? = nil, summary: String,
     discussion: String = "", flags: [Flag] = [], examples: [Example] = []
   ) {
-    self.name = name
-    self.operands = operands
-    self.trailing = trailing
-    self.summary = summary
-    self.discussion = discussion
-    self.flags = flags
-    self.examples = examples
+    (self.name, self.operands, self.trailing, self.flags) = (name, operands, trailing, flags)
+    (self.summary, self.discussion, self.examples) = (summary, discussion, examples)
   }
 
   /// `help [COMMAND]`: every grammar has it, and the parser answers it itself.
@@ -66,17 +58,12 @@ package struct Grammar: Sendable {
   /// The end of the top-level help: exit codes, environment. Wrapped by its author; may be empty.
   package var footer: String
 
-  /// Declares a program.
   package init(
     program: String, version: String, summary: String, flags: [Flag] = [], commands: [Command],
     footer: String = ""
   ) {
-    self.program = program
-    self.version = version
-    self.summary = summary
-    self.flags = flags
-    self.commands = commands
-    self.footer = footer
+    (self.program, self.version, self.flags, self.commands) = (program, version, flags, commands)
+    (self.summary, self.footer) = (summary, footer)
   }
 
   /// All that is accepted behind that command, or before any: its own flags, the global ones, and

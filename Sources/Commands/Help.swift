@@ -4,7 +4,7 @@
 extension Grammar {
   /// The program's help: usage, a line for each command, global options, footer.
   package func help() -> String {
-    let list = commands.map { Columns.Row(left: $0.name, right: $0.summary) }
+    let list = commands.map { ($0.name, $0.summary) }
     return page([
       Columns.wrapped("Usage: \(usage(of: nil))"),
       Columns.wrapped(sentence(summary)),
@@ -26,7 +26,7 @@ extension Grammar {
       paragraphs(command.discussion),
       section("Options:", rows(command.flags)),
       section("Global options:", rows(flags + [.help])),
-      section("Operands:", operands.map { Columns.Row(left: $0.name, right: $0.help) }),
+      section("Operands:", operands.map { ($0.name, $0.help) }),
       examples.isEmpty ? [] : ["Examples:"] + examples,
     ])
   }
@@ -42,7 +42,7 @@ extension Grammar {
   private func rows(_ flags: [Flag]) -> [Columns.Row] {
     flags.map { flag in
       let short = flag.short.map { "-\($0), " } ?? Columns.spaces(4)
-      return Columns.Row(left: short + flag.spelling, right: flag.help)
+      return (short + flag.spelling, flag.help)
     }
   }
 

@@ -28,11 +28,8 @@ package final class Invocation: Sendable {
   let declared: [String]
 
   init(command: Command, operands: [Bytes], trailing: [Bytes]?, given: [Given], declared: [String]) {
-    self.command = command
-    self.operands = operands
-    self.trailing = trailing
-    self.given = given
-    self.declared = declared
+    (self.command, self.operands, self.trailing) = (command, operands, trailing)
+    (self.given, self.declared) = (given, declared)
   }
 
   /// Whether the flag was given.

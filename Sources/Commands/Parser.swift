@@ -5,8 +5,7 @@
 extension Grammar {
   /// Understands a command line, the program's own name left out.
   package func parse(_ arguments: [Bytes]) throws(UsageError) -> Parsed {
-    let parser = Parser(grammar: self, arguments: arguments)
-    return try parser.parse()
+    try Parser(grammar: self, arguments: arguments).parse()
   }
 }
 
@@ -38,7 +37,8 @@ final class Parser {
     while let argument = next() {
       if optionsEnded || argument.first != Self.dash || argument.count == 1 {
         if command == nil {
-          try name(argument)
+          command = try find(argument)
+          flags = grammar.flags(of: command)
           optionsEnded = false  // a `--` before the command ended the global options only
         } else {
           operands.append(argument)
@@ -49,7 +49,7 @@ final class Parser {
         } else {
           optionsEnded = true
         }
-      } else if let answer = try option(argument) {
+      } else if let answer = argument[1] == Self.dash ? try long(argument) : try bundle(argument) {
         return answer
       }
     }
@@ -62,23 +62,13 @@ final class Parser {
     return arguments[position - 1]
   }
 
-  private func name(_ word: Bytes) throws(UsageError) {
-    let named = try find(word)
-    command = named
-    flags = grammar.flags(of: named)
-  }
-
   private func find(_ word: Bytes) throws(UsageError) -> Command {
     if let found = grammar.command(named: word) { return found }
     let near = Suggestion.names(near: word, among: (grammar.commands + [.help]).map(\.name))
     throw failure("unknown command \(Visible.word(word))\(remedy(near))")
   }
 
-  /// One argument that begins with a dash. An answer when it asks for help or the version.
-  private func option(_ argument: Bytes) throws(UsageError) -> Parsed? {
-    argument[1] == Self.dash ? try long(argument) : try bundle(argument)
-  }
-
+  /// - Returns: an answer when it asks for help or the version.
   private func long(_ argument: Bytes) throws(UsageError) -> Parsed? {
     let name = argument.dropFirst(2).prefix { $0 != Self.equals }
     guard let flag = flags.first(where: { $0.isNamed(name) }) else {
@@ -150,10 +140,7 @@ final class Parser {
       throw failure("a COMMAND is missing; see \(grammar.program) --help")
     }
     try checkOperands(of: command)
-    if command.name == Command.help.name {
-      guard let word = operands.first else { return .help(nil) }
-      return .help(try find(word))
-    }
+    if command.name == Command.help.name { return .help(try operands.first.map(find)) }
     return .run(
       Invocation(
         command: command, operands: operands, trailing: trailing, given: given, declared: flags.map(\.long)))

@@ -37,20 +37,18 @@ package enum Visible {
 
   private static func spelled(_ scalar: Unicode.Scalar) -> String {
     switch scalar {
-    case "\n": return "\\n"
-    case "\t": return "\\t"
-    case "\r": return "\\r"
-    case "\\": return "\\\\"
-    case " ": return " "
-    default: break
-    }
-    switch scalar.properties.generalCategory {
-    case .control where scalar.isASCII:
-      return hex(UInt8(scalar.value))
-    case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator:
-      return "\\u{\(String(scalar.value, radix: 16))}"
+    case "\n": "\\n"
+    case "\t": "\\t"
+    case "\r": "\\r"
+    case "\\": "\\\\"
+    case " ": " "
     default:
-      return String(scalar)
+      switch scalar.properties.generalCategory {
+      case .control where scalar.isASCII: hex(UInt8(scalar.value))
+      case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator:
+        "\\u{\(String(scalar.value, radix: 16))}"
+      default: String(scalar)
+      }
     }
   }
 

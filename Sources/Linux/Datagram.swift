@@ -1,6 +1,5 @@
 // Datagrams to a socket of this machine, unix(7): how a service tells its manager how it is.
 
-import CLinux
 import Glibc
 
 /// A socket from which datagrams go to one address.
@@ -14,18 +13,12 @@ package struct DatagramSocket: ~Copyable {
   /// - Parameter address: the path of the socket; with `@` in front, an abstract name.
   /// - Throws: invalid, for an address of another kind.
   package init(to address: Path) throws(Errno) {
-    let bytes = try DatagramSocket.name(address)
-    let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-    let descriptor = try check { socket(AF_UNIX, type, 0) }
-    self.address = bytes
-    file = File(owning: descriptor)
-  }
-
-  private static func name(_ address: Path) throws(Errno) -> [UInt8] {
     var bytes = Array(address.bytes)
-    guard let first = bytes.first, bytes.count > 1, bytes.count < addressLimit else { throw .invalid }
-    if first == UInt8(ascii: "@") { bytes[0] = 0 } else if first != UInt8(ascii: "/") { throw .invalid }
-    return bytes
+    guard (2..<DatagramSocket.addressLimit).contains(bytes.count) else { throw .invalid }
+    if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 } else if !address.isAbsolute { throw .invalid }
+    let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    file = File(owning: try check { socket(AF_UNIX, type, 0) })
+    self.address = bytes
   }
 
   /// Sends one datagram, without ever waiting.
@@ -36,15 +29,10 @@ package struct DatagramSocket: ~Copyable {
     let size = MemoryLayout<sa_family_t>.size + address.count
     let bytes = Array(text.utf8)
     let descriptor = file.descriptor
-    _ = try withUnsafePointer(to: &target) { pointer -> Result<Int, Errno> in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-        do throws(Errno) {
-          return .success(
-            try check {
-              sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), target, socklen_t(size))
-            })
-        } catch { return .failure(error) }
+    _ = try withUnsafePointer(to: &target) { pointer throws(Errno) in
+      try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target throws(Errno) in
+        try check { sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), target, socklen_t(size)) }
       }
-    }.get()
+    }
   }
 }

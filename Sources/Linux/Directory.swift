@@ -38,15 +38,10 @@ package struct Directory: ~Copyable {
   }
 
   package borrowing func readSymlink(_ name: Path) throws(Errno) -> Path {
-    var target = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let capacity = target.count
-    let count = try target.withUnsafeMutableBytes { buffer -> Result<Int, Errno> in
-      guard let start = buffer.bindMemory(to: CChar.self).baseAddress else { return .failure(.invalid) }
-      do throws(Errno) { return .success(try name.call { readlinkat(fd, $0, start, capacity) }) } catch {
-        return .failure(error)
-      }
-    }.get()
-    return Path(target[..<count])
+    let target = UnsafeMutablePointer<CChar>.allocate(capacity: Int(PATH_MAX))
+    defer { target.deallocate() }
+    let count = try name.call { readlinkat(fd, $0, target, Int(PATH_MAX)) }
+    return Path(UnsafeRawBufferPointer(start: target, count: count))
   }
 
   /// Moves a name; fails with EEXIST rather than replace one (or do nothing, between two links
@@ -152,35 +147,24 @@ package struct Directory: ~Copyable {
   /// Calls `body` with each name but those that begin with a dot, in the file system's order.
   ///
   /// Names that appear or vanish during the walk may or may not be met; no other is missed.
-  package borrowing func forEachName(_ body: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
-    try forEachEntry { name, _ in if name.first != UInt8(ascii: ".") { body(name) } }
-  }
-
-  /// Like ``forEachName(_:)``, hidden names too, with inode numbers; only `.` and `..` are left out.
-  package borrowing func forEachEntry(
-    _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  /// - Parameter folder: walks through this directory inside it, opened for that; nil: through itself.
+  package borrowing func forEachName(
+    in folder: Path? = nil, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(Errno) {
-    _ = try check { lseek(fd, 0, SEEK_SET) }
-    try walk { name, inode in
-      body(name, inode)
-      return true
-    }
-  }
-
-  /// Opens a directory for one walk, and calls `body` with each entry, as ``forEachEntry(_:)`` does.
-  package borrowing func forEachEntry(
-    in folder: Path, _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
-  ) throws(Errno) {
-    try directory(folder).walk { name, inode in
-      body(name, inode)
-      return true
-    }
-  }
-
-  /// Opens a directory for one walk, and calls `body` with each name, as ``forEachName(_:)`` does.
-  package borrowing func forEachName(in folder: Path, _ body: (UnsafeRawBufferPointer) -> Void) throws(Errno)
-  {
     try forEachEntry(in: folder) { name, _ in if name.first != UInt8(ascii: ".") { body(name) } }
+  }
+
+  /// Like ``forEachName(in:_:)``, hidden names too, with inode numbers; only `.` and `..` are left out.
+  package borrowing func forEachEntry(
+    in folder: Path? = nil, _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
+  ) throws(Errno) {
+    func visit(_ name: UnsafeRawBufferPointer, _ inode: UInt64) -> Bool {
+      body(name, inode)
+      return true
+    }
+    if let folder { return try directory(folder).walk(visit) }
+    _ = try check { lseek(fd, 0, SEEK_SET) }
+    try walk(visit)
   }
 
   /// From where it stands: at the start, if it has just been opened.
@@ -230,12 +214,5 @@ private func twoNames(
   _ first: Path, _ second: Path,
   _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32
 ) throws(Errno) {
-  var failure: Errno?
-  _ = try first.call { one -> Int32 in
-    do throws(Errno) { return try second.call { two in body(one, two) } } catch {
-      failure = error
-      return 0
-    }
-  }
-  if let failure { throw failure }
+  _ = try first.withCString { one throws(Errno) in try second.call { two in body(one, two) } }
 }

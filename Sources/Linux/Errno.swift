@@ -1,7 +1,6 @@
 // The one error of this room. Expected failures are thrown as `Errno`; EBADF and
 // EFAULT can only be our own bug and trap on the spot; EINTR never leaves this file.
 
-import CLinux
 import Glibc
 
 /// An error number of the kernel, errno(3).
@@ -12,8 +11,7 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// The kernel's own words: "No space left on device".
   package var description: String {
-    guard let words = strerror(code) else { return "error \(code)" }
-    return String(cString: words)
+    strerror(code).map { String(cString: $0) } ?? "error \(code)"
   }
 
   package static let notPermitted = Errno(EPERM)

@@ -64,8 +64,7 @@ package enum Host {
     var entries = [Path]()
     var next = Glibc.environ
     while let entry = next.pointee {
-      entries.append(
-        Path(cString: entry))
+      entries.append(Path(cString: entry))
       next += 1
     }
     return entries
@@ -75,17 +74,10 @@ package enum Host {
   /// the number. getpwuid(3) is left alone: in a static program it needs the libraries of the day.
   package static var userName: String {
     let id = userID
-    if let text = try? File("/etc/passwd", .readFollowing).readAll(limit: 16 << 20),
-      let name = loginName(of: id, in: text)
-    {
-      return name
-    }
-    if let text = try? Child.output(of: ["getent", "passwd", Path(String(id))]),
-      let name = loginName(of: id, in: Array(text.utf8))
-    {
-      return name
-    }
-    return String(id)
+    let users = try? File("/etc/passwd", .readFollowing).readAll(limit: 16 << 20)
+    if let name = users.flatMap({ loginName(of: id, in: $0) }) { return name }
+    let user = try? Child.output(of: ["getent", "passwd", Path(String(id))])
+    return user.flatMap { loginName(of: id, in: Array($0.utf8)) } ?? String(id)
   }
 
   /// The current directory.

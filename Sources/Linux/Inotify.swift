@@ -1,6 +1,5 @@
 // inotify(7): a hint that something changed. The directory is the truth.
 
-import CLinux
 import Glibc
 
 /// A queue of hints from the kernel.

@@ -3,7 +3,6 @@
 // How many files may be open: a watcher of many handlers needs more than the usual 1024; but its children get what it
 // was given itself, for some programs break with descriptors above that (select(2)).
 
-import CLinux
 import Glibc
 
 package enum OpenFiles {
@@ -16,18 +15,15 @@ package enum OpenFiles {
 
   /// How many descriptors we may have open at once.
   package static var limit: Int {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
-    return Int(clamping: limit.rlim_cur)
+    current(RLIMIT_NOFILE).map { Int(clamping: $0.rlim_cur) } ?? 0
   }
 
   /// Raises our own limit as far as that is allowed and of use.
   package static func raiseLimit() {
-    var limit = rlimit()
-    guard given == nil, getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    guard given == nil, let limit = current(RLIMIT_NOFILE) else { return }
     raised = limit
     raised.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, enough))
-    if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised) == 0 { given = limit }
+    if set(&raised) { given = limit }
   }
 
   /// How many descriptors a child may have open.
@@ -36,10 +32,20 @@ package enum OpenFiles {
   /// Runs what makes a child with the limit that we were given.
   static func withGivenLimit<Result>(_ makeChild: () -> Result) -> Result {
     guard var given else { return makeChild() }
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &given)
-    defer { setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised) }
+    set(&given)
+    defer { set(&raised) }
     return makeChild()
   }
+
+  @discardableResult
+  private static func set(_ limit: inout rlimit) -> Bool {
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+  }
+}
+
+private func current(_ resource: __rlimit_resource) -> rlimit? {
+  var limit = rlimit()
+  return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 ? limit : nil
 }
 
 /// What execve(2) takes of arguments and environment, bytes.
@@ -49,8 +55,7 @@ package enum ExecLimits {
 
   /// All strings together, and a pointer for each: a quarter of the stack's limit, within bounds.
   package static var all: Int {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit) == 0 else { return longest }
+    guard let limit = current(RLIMIT_STACK) else { return longest }
     return min(max(Int(clamping: limit.rlim_cur / 4), longest), 6 << 20)
   }
 }

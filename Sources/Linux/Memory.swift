@@ -4,11 +4,7 @@ package enum Memory {
   /// How much was written to files, of all file systems, and is not on their disks yet, bytes; nil if /proc does
   /// not tell.
   package static var unwritten: Int64? {
-    guard let file = try? File("/proc/meminfo", .readFollowing), let bytes = try? file.readAll(limit: 8192)
-    else {
-      return nil
-    }
-    return unwritten(in: String(decoding: bytes, as: UTF8.self))
+    Mount.text("/proc/meminfo", limit: 8192).flatMap { unwritten(in: $0) }
   }
 
   /// The sum of the lines `Dirty:` and `Writeback:`, which are in KiB.

@@ -73,11 +73,8 @@ package struct Mount: Hashable, Sendable {
     return Mount.text("/proc/fs/ext4" / name / "fc_info", limit: 4096)?.split(separator: "\n")
   }
 
-  fileprivate static func text(_ path: Path, limit: Int) -> String? {
-    guard let file = try? File(path, .readFollowing), let bytes = try? file.readAll(limit: limit) else {
-      return nil
-    }
-    return String(decoding: bytes, as: UTF8.self)
+  static func text(_ path: Path, limit: Int) -> String? {
+    (try? File(path, .readFollowing).readAll(limit: limit)).map { String(decoding: $0, as: UTF8.self) }
   }
 }
 

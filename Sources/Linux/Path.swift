@@ -65,10 +65,9 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
   /// Everything before the last slash: the directory that holds this name.
   package var parent: Path {
-    var rest = bytes
-    while rest.count > 1, rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
-    guard let slash = rest.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == rest.startIndex ? "/" : Path(rest[..<slash])
+    let path = withoutTrailingSlash.bytes
+    guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : Path(path[..<slash])
   }
 
   /// `spool/` is `spool`, as a shell's completion writes it.
@@ -103,13 +102,19 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   func call<Result: FixedWidthInteger & SignedInteger>(
     _ body: (UnsafePointer<CChar>) -> Result
   ) throws(Errno) -> Result {
-    let outcome: Swift.Result<Result, Errno> = terminated.withUnsafeBufferPointer { buffer in
-      buffer.withMemoryRebound(to: CChar.self) { chars in
-        guard let start = chars.baseAddress else { return .failure(.invalid) }
-        do throws(Errno) { return .success(try check { body(start) }) } catch { return .failure(error) }
+    try withCString { name throws(Errno) in try check { body(name) } }
+  }
+
+  @inline(__always)
+  func withCString<Result>(
+    _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+  ) throws(Errno) -> Result {
+    try terminated.withUnsafeBufferPointer { bytes throws(Errno) in
+      try bytes.withMemoryRebound(to: CChar.self) { name throws(Errno) in
+        guard let start = name.baseAddress else { throw .invalid }
+        return try body(start)
       }
     }
-    return try outcome.get()
   }
 }
 
@@ -117,26 +122,11 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 package func visible(_ bytes: [UInt8]) -> String {
   // Nearly always.
   if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) { return String(decoding: bytes, as: UTF8.self) }
-  var text = ""
-  if let whole = String(validating: bytes, as: UTF8.self) {
-    for scalar in whole.unicodeScalars {
-      let steersTerminal = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
-      if steersTerminal {
-        text += escaped(UInt8(truncatingIfNeeded: scalar.value))
-      } else {
-        text.unicodeScalars.append(scalar)
-      }
-    }
-  } else {
-    for byte in bytes {
-      if (0x20..<0x7f).contains(byte) {
-        text.unicodeScalars.append(Unicode.Scalar(byte))
-      } else {
-        text += escaped(byte)
-      }
-    }
-  }
-  return text
+  let whole = String(validating: bytes, as: UTF8.self)
+  let scalars = whole.map { Array($0.unicodeScalars) } ?? bytes.map { Unicode.Scalar($0) }
+  let isShown = { (code: UInt32) in code >= 0x20 && code < 0x7f || code > 0x9f && whole != nil }
+  return scalars.map { isShown($0.value) ? String($0) : escaped(UInt8(truncatingIfNeeded: $0.value)) }
+    .joined()
 }
 
 /// The same for text.

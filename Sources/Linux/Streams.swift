@@ -1,6 +1,5 @@
 // Standard input, output and error, without buffers: a write that failed is an error at once.
 
-import CLinux
 import Glibc
 
 package enum Streams {

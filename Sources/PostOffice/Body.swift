@@ -113,6 +113,7 @@ final class BodyCopy {
     let path = claim.mailbox.layout[.tmp] / office.ids.next(now: Clock.wall).path
     writing = try office.root.open(path, .create(permissions: 0o400))
     reading = try office.root.open(path, .read)
+    try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
     try office.root.remove(path)
     // Not to fill a disk to the brim, and then begin anew.
     if let space = try reading?.space(), space.isKnown, space.free < length { throw .noSpace }

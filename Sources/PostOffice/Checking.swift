@@ -108,6 +108,16 @@ final class Inspection {
     report(Finding(kind: kind, place: place.description, what: what, remedy: remedy, repair: done))
   }
 
+  /// Puts something right; what has just gone is so already.
+  /// - Parameter failure: what it says else: "cannot be removed".
+  func puttingRight(
+    _ failure: String, _ work: () throws(Errno) -> Outcome
+  ) throws(PostError) -> Outcome {
+    do throws(Errno) { return try work() } catch .noEntry { return .gone } catch {
+      throw PostError(error, failure)
+    }
+  }
+
   /// Tells of something that cannot be looked into.
   func isClosed(_ place: Path, _ errno: Errno) {
     guard toldClosed.insert(place).inserted else { return }
@@ -127,6 +137,12 @@ final class Inspection {
       isClosed(place, error)
       return nil
     }
+  }
+
+  /// What bears this name; nil if nothing does, or that cannot be seen.
+  /// - Parameter place: what it is called for people, if not so.
+  func status(_ path: Path, at place: Path? = nil) -> Status? {
+    look(at: place ?? path) { () throws(Errno) in try office.root.status(path) }
   }
 
   /// The names in a directory, in order; the hidden ones are no business of ours.

@@ -6,9 +6,7 @@ extension Inspection {
   /// Looks at the spool itself.
   /// - Returns: the topics and mailboxes that are to be looked into; nil if there are none to be found.
   func checkGround() -> (topics: [Name], mailboxes: [Name])? {
-    guard let status = look(at: office.path, { () throws(Errno) in try office.root.status(".") }) else {
-      return nil
-    }
+    guard let status = status(".", at: office.path) else { return nil }
     let spool = Room(root: office.path, owner: status.owner)
     checkMode(office.path, status, of: spool)
     judgeFileSystem(of: ".", at: office.path)
@@ -19,24 +17,17 @@ extension Inspection {
     guard isMade(spool, parts, "post send or post subscribe makes it", make) else { return nil }
     checkSettings(Layout.settings, .office)
     for part in parts { checkDirectory(part, of: spool) }
-    return (
-      topics: checkNames(in: Layout.topics, of: "topic"),
-      mailboxes: checkNames(in: Layout.mailboxes, of: "mailbox")
-    )
+    return (checkNames(in: Layout.topics, of: "topic"), checkNames(in: Layout.mailboxes, of: "mailbox"))
   }
 
   /// - Returns: the names in a directory of rooms that a topic or mailbox can have.
   private func checkNames(in folder: Path, of role: String) -> [Name] {
-    var good = [Name]()
-    for entry in names(in: folder) {
-      if let name = Name(bytes: entry.bytes) {
-        good.append(name)
-      } else {
-        found(
-          .badName, folder / entry, "is no valid name of a \(role), and is not served", remedy: "rename it")
-      }
+    names(in: folder).compactMap { entry in
+      if let name = Name(bytes: entry.bytes) { return name }
+      let what = "is no valid name of a \(role), and is not served"
+      found(.badName, folder / entry, what, remedy: "rename it")
+      return nil
     }
-    return good
   }
 
   // MARK: Rooms
@@ -127,9 +118,7 @@ extension Inspection {
 
   /// Looks at a directory of a room, if it is there.
   func checkDirectory(_ folder: Path, of room: Room) {
-    guard let status = look(at: folder, { () throws(Errno) in try office.root.status(folder / ".") }) else {
-      return
-    }
+    guard let status = status(folder / ".", at: folder) else { return }
     checkMode(folder, status, of: room)
     let mayOthersWork = status.permissions & 0o007 == 0o007 || status.permissions & 0o070 == 0o070
     if room.owner != 0, status.owner != room.owner, !mayOthersWork {
@@ -158,10 +147,8 @@ extension Inspection {
 
   func checkSettings(_ path: Path, _ scope: Setting.Scope) {
     // An editor may just be writing it.
-    let wrong = lasting(office.trouble(in: path, scope).map { [$0] } ?? []) { _ in
-      office.trouble(in: path, scope).map { [$0] } ?? []
-    }
-    for trouble in wrong {
+    let troubles = { (_: [PostError]) in [self.office.trouble(in: path, scope)].compactMap { $0 } }
+    for trouble in lasting(troubles([]), troubles) {
       // The message begins with the place, mostly.
       let rest = trouble.message.dropFirst(path.description.count)
       let isFirst = trouble.message.hasPrefix(path.description)

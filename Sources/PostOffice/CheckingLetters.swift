@@ -9,7 +9,7 @@ extension Inspection {
     _ entry: Path, in folder: Path, of room: Room, _ setAside: (String) throws(PostError) -> Outcome
   ) {
     let path = folder / entry
-    guard let status = look(at: path, { () throws(Errno) in try office.root.status(path) }) else { return }
+    guard let status = status(path) else { return }
     let id = EntryName(entry).id
     guard status.kind == .regular else {
       let what = "is \(status.kind.words), not a letter"
@@ -39,11 +39,11 @@ extension Inspection {
     if status.permissions & 0o222 != 0, inode.isOurs || status.links > 1, toldModes.insert(inode).inserted {
       let what = "has mode \(mode): who writes it, writes into every mailbox that has it"
       found(.writable, path, what, cure: "takes the right to write away") { () throws(PostError) in
-        do throws(Errno) {
+        try puttingRight("its mode cannot be changed") { () throws(Errno) in
           let file = try office.root.open(path, .read)
           try file.protect()
           return .done("mode \(String(try file.status().permissions, radix: 8))")
-        } catch .noEntry { return .gone } catch { throw PostError(error, "its mode cannot be changed") }
+        }
       }
     }
     let isReadable = status.permissions & (status.owner == room.owner ? 0o400 : 0o044) != 0
@@ -59,9 +59,10 @@ extension Inspection {
   func checkCorrupt(_ folder: Path) {
     let count = names(in: folder).count
     if count == 0 { return }
+    let (were, them) = count == 1 ? ("was", "it") : ("were", "them")
     found(
-      .setAside, folder, "holds \(letters(count)) that \(count == 1 ? "was" : "were") set aside",
-      remedy: "look at \(count == 1 ? "it" : "them"), then remove \(count == 1 ? "it" : "them")")
+      .setAside, folder, "holds \(letters(count)) that \(were) set aside",
+      remedy: "look at \(them), then remove \(them)")
   }
 
   // MARK: Debris
@@ -71,15 +72,15 @@ extension Inspection {
     let dead = { (entries: [Path]) in entries.filter { self.isDebris(folder / $0) } }
     for entry in lasting(dead(names(in: folder)), dead) {
       let path = folder / entry
-      guard let status = look(at: path, { () throws(Errno) in try office.root.status(path) }) else {
-        continue
-      }
+      guard let status = status(path) else { continue }
       guard status.kind == .regular else {
         let what = "is \(status.kind.words), and old"
         found(.stray, path, what, cure: "sets it aside") { () throws(PostError) in
           try settingAside(corrupt, of: room) { () throws(PostError) in
-            try putRight { () throws(Errno) in try office.setAside(path, in: corrupt) }
-              ?? .done("set aside in \(corrupt)")
+            try puttingRight("cannot be removed") { () throws(Errno) in
+              try office.setAside(path, in: corrupt)
+              return .done("set aside in \(corrupt)")
+            }
           }
         }
         continue
@@ -88,8 +89,10 @@ extension Inspection {
         EntryName(entry).id.isOurs
         ? "was being written by a sender that is dead" : "has not been written for more than 36 hours"
       found(.debris, path, what, cure: "removes it") { () throws(PostError) in
-        try putRight { () throws(Errno) in try office.removeDebris(path) }
-          ?? (isDebris(path) ? .left("it could not be removed") : .done("removed"))
+        try puttingRight("cannot be removed") { () throws(Errno) in
+          try office.removeDebris(path)
+          return isDebris(path) ? .left("it could not be removed") : .done("removed")
+        }
       }
     }
   }
@@ -102,14 +105,6 @@ extension Inspection {
       }
       return try !office.root.open(path, .read).isLocked(byte: sorterByte)
     } catch { return false }
-  }
-
-  /// - Returns: what came of it, if it is not done.
-  private func putRight(_ work: () throws(Errno) -> Void) throws(PostError) -> Outcome? {
-    do throws(Errno) {
-      try work()
-      return nil
-    } catch .noEntry { return .gone } catch { throw PostError(error, "cannot be removed") }
   }
 }
 

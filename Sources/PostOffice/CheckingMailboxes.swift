@@ -109,13 +109,9 @@ extension Inspection {
       let id = EntryName(name).id
       if often.contains(id.hashValue) { groups[id, default: []].append(folder / name) }
     }
-    var pairs = [(Path, Path)]()
-    for (_, names) in groups.sorted(by: { $0.key < $1.key }) {
-      // Done twice is no trouble: its holder died between the work and saying so.
-      for other in names.dropFirst() where names[0].place != layout[.done].name {
-        pairs.append((names[0], other))
-      }
-    }
+    // Done twice is no trouble: its holder died between the work and saying so.
+    let pairs = groups.sorted { $0.key < $1.key }.filter { $0.value[0].place != layout[.done].name }
+      .flatMap { _, names in names.dropFirst().map { (names[0], $0) } }
     let together = { (pairs: [(Path, Path)]) in pairs.filter { self.isTwice($0.0, $0.1) } }
     for (one, other) in lasting(together(pairs), together) {
       found(
@@ -153,10 +149,10 @@ extension Inspection {
     for name in lasting(suspects, { self.lone($0, in: mailbox) }) {
       found(.loneNote, folder / name, "is about a letter that is nowhere", cure: "removes it") {
         () throws(PostError) in
-        do throws(Errno) {
+        try puttingRight("cannot be removed") { () throws(Errno) in
           try office.root.remove(folder / name)
           return .done("removed")
-        } catch .noEntry { return .gone } catch { throw PostError(error, "cannot be removed") }
+        }
       }
     }
   }

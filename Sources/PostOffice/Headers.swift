@@ -11,11 +11,9 @@ public struct Headers: Hashable, Sendable {
     /// - Throws: bad data, for a name or value that could begin a field of its own.
     public init(_ name: String, _ value: String) throws(PostError) {
       guard !name.isEmpty, name.utf8.allSatisfy(isFieldNameByte) else {
-        throw PostError(
-          .badData, "'\(visible(name))' cannot name a header; use printable ASCII without ':'")
+        throw PostError(.badData, "'\(visible(name))' cannot name a header; use printable ASCII without ':'")
       }
-      guard !value.utf8.contains(where: { $0 == 0 || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") })
-      else {
+      if value.utf8.contains(where: { "\0\r\n".utf8.contains($0) }) {
         throw PostError(
           .badData, "the value of header \(name) contains a line break or NUL; a header is one line")
       }
@@ -24,8 +22,7 @@ public struct Headers: Hashable, Sendable {
           .badData,
           "header \(name) is longer than \(Headers.lineLimit) bytes (RFC 5322 2.1.1); put it into the body")
       }
-      self.name = name
-      self.value = value
+      self.init(parsed: name, value)
     }
 
     init(parsed name: String, _ value: String) {
@@ -66,7 +63,7 @@ public struct Headers: Hashable, Sendable {
 
   /// Adds a field, or a folded field's next line (RFC 5322 section 2.2.3).
   private mutating func append(line: Slice<UnsafeRawBufferPointer>) -> Bool {
-    if line.first == UInt8(ascii: " ") || line.first == UInt8(ascii: "\t") {
+    if line.first?.isBlank == true {
       if fields.isEmpty { return false }
       fields[fields.count - 1].value += " " + trimmed(line)  // in place: there may be thousands
       return true
@@ -91,8 +88,7 @@ extension Headers.Field {
 private func isFieldNameByte(_ byte: UInt8) -> Bool { (33...126).contains(byte) && byte != UInt8(ascii: ":") }
 
 private func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>) -> String {
-  let isBlank: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-  var rest = bytes.drop(while: isBlank)
-  while let last = rest.last, isBlank(last) { rest = rest.dropLast() }
+  var rest = bytes.drop(while: \.isBlank)
+  while rest.last?.isBlank == true { rest = rest.dropLast() }
   return String(decoding: rest, as: UTF8.self)
 }

@@ -38,12 +38,7 @@ public final class Name: Hashable, Comparable, Sendable, CustomStringConvertible
 
   private static func isValid(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard let first = bytes.first, first.isLetterOrDigit, bytes.count <= Name.limit else { return false }
-    for byte in bytes where !byte.isLetterOrDigit {
-      guard byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") else {
-        return false
-      }
-    }
-    return true
+    return bytes.allSatisfy { $0.isLetterOrDigit || "._-".utf8.contains($0) }
   }
 
   public static func == (left: Name, right: Name) -> Bool { left.description == right.description }
@@ -58,4 +53,6 @@ extension UInt8 {
     isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self)
       || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self)
   }
+
+  package var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
 }

@@ -30,7 +30,7 @@ extension Mailbox {
     let lines = try office.root.open(path, .read).readAll(limit: 2 * Mailbox.noteLimit)
       .split(separator: UInt8(ascii: "\n"))
     var (kept, length) = ([ArraySlice<UInt8>](), 0)
-    for line in lines.reversed() {
+    for line in lines.reversed() where line.first != UInt8(ascii: "(") {
       let isWord = line.first == UInt8(ascii: " ")
       if isWord, length > Mailbox.noteLimit / 4 { continue }
       length += line.count + 1

@@ -69,10 +69,9 @@ public struct Settings: Hashable, Sendable {
   /// The delay after this attempt, the first being 1.
   public func delay(afterAttempt attempt: Int) -> Duration {
     var delay = retry.lowerBound
-    var round = 1
-    while round < attempt, delay != .zero, delay < retry.upperBound {
+    for _ in 1..<max(1, attempt) {
+      if delay == .zero || delay >= retry.upperBound { break }
       delay = delay * 2
-      round += 1
     }
     return min(delay, retry.upperBound)
   }
@@ -86,83 +85,67 @@ package struct Setting: Sendable {
   let scopes: Set<Scope>
   /// What a good value looks like, for the error message.
   package let expects: String
-  /// nil: not a good value.
-  let apply: @Sendable (String, inout Settings) -> Bool?
+  /// false: not a good value.
+  let apply: @Sendable (String, inout Settings) -> Bool
 
   static let all: [Setting] = [
-    Setting(name: "Handler", scopes: [.mailbox], expects: "a command line for /bin/sh") { text, settings in
-      guard !text.isEmpty else { return nil }
-      settings.handler = text
-      return true
+    Setting("Handler", [.mailbox], "a command line for /bin/sh", nonEmpty) { $0.handler = $1 },
+    number("Tries", ofMailbox, upTo: 1_000_000) { $0.tries = $1 },
+    duration("Timeout", ofMailbox, "30s", or: "none", from: .milliseconds(1)) { $0.timeout = $1 },
+    Setting("Retry", ofMailbox, "two durations such as 1s..5m", durationRange) { $0.retry = $1 },
+    number("Parallel", ofMailbox, upTo: 256) { $0.parallel = $1 },
+    Setting("Handler-Mode", ofMailbox, "exec or stream", Settings.HandlerMode.init) { $0.handlerMode = $1 },
+    number("Batch", ofMailbox, upTo: 1000) { $0.batch = $1 },
+    Setting("Order", ofMailbox, "any or strict", Settings.Order.init) { $0.order = $1 },
+    Setting("Umask", ofMailbox, "an octal number such as 027", fileModeMask) { $0.umask = $1 },
+    number("Max-Handlers", [.office], upTo: 256) { $0.maxHandlers = $1 },
+    duration("Keep-Done", ofMailbox, "7d", or: "forever") { $0.keepDone = $1 },
+    duration("Keep", ofTopic, "7d", or: "forever") { $0.keep = $1 },
+    Setting("Min-Free", ofTopic, "a size such as 100M, or a percentage such as 5%", MinFree.init) {
+      $0.minFree = $1
     },
-    Setting(name: "Tries", scopes: [.office, .mailbox], expects: "a whole number from 1 to 1000000") {
-      guard let number = Int($0), (1...1_000_000).contains(number) else { return nil }
-      $1.tries = number
-      return true
-    },
-    Setting(name: "Timeout", scopes: [.office, .mailbox], expects: "a duration such as 30s, or none") {
-      guard let limit = optionalDuration($0, none: "none"), limit != .zero else { return nil }
-      $1.timeout = limit
-      return true
-    },
-    Setting(name: "Retry", scopes: [.office, .mailbox], expects: "two durations such as 1s..5m") {
-      guard let range = durationRange($0) else { return nil }
-      $1.retry = range
-      return true
-    },
-    Setting(name: "Parallel", scopes: [.office, .mailbox], expects: "a whole number from 1 to 256") {
-      guard let number = Int($0), (1...256).contains(number) else { return nil }
-      $1.parallel = number
-      return true
-    },
-    Setting(name: "Handler-Mode", scopes: [.office, .mailbox], expects: "exec or stream") {
-      guard let mode = Settings.HandlerMode(rawValue: $0) else { return nil }
-      $1.handlerMode = mode
-      return true
-    },
-    Setting(name: "Batch", scopes: [.office, .mailbox], expects: "a whole number from 1 to 1000") {
-      guard let number = Int($0), (1...1000).contains(number) else { return nil }
-      $1.batch = number
-      return true
-    },
-    Setting(name: "Order", scopes: [.office, .mailbox], expects: "any or strict") {
-      guard let order = Settings.Order(rawValue: $0) else { return nil }
-      $1.order = order
-      return true
-    },
-    Setting(name: "Umask", scopes: [.office, .mailbox], expects: "an octal number such as 027") {
-      guard let mask = UInt32($0, radix: 8), mask <= 0o777 else { return nil }
-      $1.umask = mask
-      return true
-    },
-    Setting(name: "Max-Handlers", scopes: [.office], expects: "a whole number from 1 to 256") {
-      guard let number = Int($0), (1...256).contains(number) else { return nil }
-      $1.maxHandlers = number
-      return true
-    },
-    Setting(name: "Keep-Done", scopes: [.office, .mailbox], expects: "a duration such as 7d, or forever") {
-      guard let limit = optionalDuration($0, none: "forever") else { return nil }
-      $1.keepDone = limit
-      return true
-    },
-    Setting(name: "Keep", scopes: [.office, .topic], expects: "a duration such as 7d, or forever") {
-      guard let limit = optionalDuration($0, none: "forever") else { return nil }
-      $1.keep = limit
-      return true
-    },
-    Setting(
-      name: "Min-Free", scopes: [.office, .topic], expects: "a size such as 100M, or a percentage such as 5%"
-    ) {
-      guard let least = MinFree($0) else { return nil }
-      $1.minFree = least
-      return true
-    },
-    Setting(name: "Durability", scopes: [.office, .topic], expects: Durability.expected) {
-      guard let durability = Durability(rawValue: $0) else { return nil }
-      $1.durability = durability
-      return true
-    },
+    Setting("Durability", ofTopic, Durability.expected, Durability.init) { $0.durability = $1 },
   ]
+
+  /// What the office may say for all, and each for itself.
+  private static let ofMailbox: Set<Scope> = [.office, .mailbox]
+  private static let ofTopic: Set<Scope> = [.office, .topic]
+
+  /// - Parameters:
+  ///   - read: nil: not a good value.
+  ///   - put: puts the value in force.
+  private init<Value>(
+    _ name: String, _ scopes: Set<Scope>, _ expects: String, _ read: @escaping @Sendable (String) -> Value?,
+    _ put: @escaping @Sendable (inout Settings, Value) -> Void
+  ) {
+    (self.name, self.scopes, self.expects) = (name, scopes, expects)
+    apply = { text, settings in
+      guard let value = read(text) else { return false }
+      put(&settings, value)
+      return true
+    }
+  }
+
+  private static func number(
+    _ name: String, _ scopes: Set<Scope>, upTo limit: Int,
+    _ put: @escaping @Sendable (inout Settings, Int) -> Void
+  ) -> Setting {
+    let read = { @Sendable (text: String) in Int(text).flatMap { (1...limit).contains($0) ? $0 : nil } }
+    return Setting(name, scopes, "a whole number from 1 to \(limit)", read, put)
+  }
+
+  /// - Parameter word: stands for no duration at all.
+  private static func duration(
+    _ name: String, _ scopes: Set<Scope>, _ example: String, or word: String, from least: Duration = .zero,
+    _ put: @escaping @Sendable (inout Settings, Duration?) -> Void
+  ) -> Setting {
+    let read = { @Sendable (text: String) -> Duration?? in
+      if text == word { return .some(nil) }
+      guard let duration = Duration(postText: text), duration >= least else { return nil }
+      return duration
+    }
+    return Setting(name, scopes, "a duration such as \(example), or \(word)", read, put)
+  }
 
   package static func named(_ name: String) -> Setting? {
     all.first { $0.name.lowercased() == name.lowercased() }
@@ -171,20 +154,22 @@ package struct Setting: Sendable {
   /// Checks a value given on the command line.
   package func check(_ value: String) throws(PostError) {
     var settings = Settings()
-    guard apply(value, &settings) != nil else {
-      throw PostError(.usage, "'\(visible(value))' is no value for \(name); use \(expects)")
-    }
+    if !apply(value, &settings) { throw PostError(.usage, refusal(of: value)) }
+  }
+
+  fileprivate func refusal(of value: String) -> String {
+    "'\(visible(value))' is no value for \(name); use \(expects)"
   }
 }
 
-/// Outer nil: neither a duration nor the word.
-private func optionalDuration(_ text: String, none: String) -> Duration?? {
-  if text == none { return .some(nil) }
-  return Duration(postText: text).map { .some($0) }
+@Sendable private func nonEmpty(_ text: String) -> String? { text.isEmpty ? nil : text }
+
+@Sendable private func fileModeMask(_ text: String) -> UInt32? {
+  UInt32(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil }
 }
 
 /// `1s..5m`, or one duration for a delay that never grows.
-private func durationRange(_ text: String) -> ClosedRange<Duration>? {
+@Sendable private func durationRange(_ text: String) -> ClosedRange<Duration>? {
   guard let dots = text.firstRange(of: "..") else { return Duration(postText: text).map { $0...$0 } }
   guard let first = Duration(postText: text[..<dots.lowerBound]),
     let last = Duration(postText: text[dots.upperBound...]), first <= last
@@ -221,10 +206,8 @@ struct SettingsFile {
         let known = Setting.all.filter { $0.scopes.contains(scope) }.map(\.name).joined(separator: ", ")
         throw PostError(.badSettings, "\(place): unknown name '\(visible(field.name))'; known are \(known)")
       }
-      guard setting.apply(field.value, &settings) != nil else {
-        throw PostError(
-          .badSettings,
-          "\(place): '\(visible(field.value))' is no value for \(setting.name); use \(setting.expects)")
+      guard setting.apply(field.value, &settings) else {
+        throw PostError(.badSettings, "\(place): \(setting.refusal(of: field.value))")
       }
     }
   }
@@ -232,32 +215,26 @@ struct SettingsFile {
   /// Gives a name a new value where it stands, or adds it at the end; comments and order stay.
   mutating func set(_ name: String, to value: String) {
     let line = Array("\(name): \(value)".utf8)
-    let places = lines.indices.filter {
-      SettingsFile.field(lines[$0])?.name.lowercased() == name.lowercased()
-    }
-    guard let last = places.last else { return lines.append(line) }
-    lines[last] = line
+    let place = lines.lastIndex { SettingsFile.field($0)?.name.lowercased() == name.lowercased() }
+    if let place { lines[place] = line } else { lines.append(line) }
   }
 
   var bytes: [UInt8] { lines.flatMap { $0 + [UInt8(ascii: "\n")] } }
 
   private static func isBlank(_ line: [UInt8]) -> Bool {
-    let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+    let first = line.first { !$0.isBlank }
     return first == nil || first == UInt8(ascii: "#")
   }
 
   private static func field(_ line: [UInt8]) -> Headers.Field? {
-    if isBlank(line) { return nil }
-    return line.withUnsafeBytes { Headers.Field(line: $0[...]) }
+    isBlank(line) ? nil : line.withUnsafeBytes { Headers.Field(line: $0[...]) }
   }
 }
 
 extension Office {
   /// The settings of a mailbox: its own, else the office's, else the defaults.
   public func settings(of mailbox: Name) throws(PostError) -> Settings {
-    var settings = Settings()
-    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
-    try settingsFile(MailboxLayout(mailbox).settings)?.apply(to: &settings, scope: .mailbox)
+    let settings = try settings(of: MailboxLayout(mailbox).settings, .mailbox)
     // Otherwise a batch would seem done that nobody has seen.
     if settings.handlerMode == .exec, settings.lettersAtOnce > 1, let line = settings.handler,
       ShellWords.plain(line) == nil, ShellWords.adding(filesTo: line) == nil
@@ -271,17 +248,17 @@ extension Office {
   }
 
   /// The settings of the office itself: its own, else the defaults.
-  func settings() throws(PostError) -> Settings {
-    var settings = Settings()
-    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
-    return settings
-  }
+  func settings() throws(PostError) -> Settings { try settings(of: nil, .office) }
 
   /// The settings of a topic: its own, else the office's, else the defaults.
   public func settings(ofTopic topic: Name) throws(PostError) -> Settings {
+    try settings(of: TopicLayout(topic).settings, .topic)
+  }
+
+  private func settings(of room: Path?, _ scope: Setting.Scope) throws(PostError) -> Settings {
     var settings = Settings()
     try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
-    try settingsFile(TopicLayout(topic).settings)?.apply(to: &settings, scope: .topic)
+    if let room { try settingsFile(room)?.apply(to: &settings, scope: scope) }
     return settings
   }
 

@@ -40,7 +40,7 @@ package enum ShellWords {
       let before = index == 0 ? UInt8(ascii: " ") : bytes[index - 1]
       return bytes[index] == UInt8(ascii: "#") && " \t;&|()".utf8.contains(before)
     }
-    let last = bytes.last { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+    let last = bytes.last { !$0.isBlank }
     if isComment || last.map({ ";&|\\".utf8.contains($0) }) ?? true { return nil }
     return line + " \"$@\""
   }

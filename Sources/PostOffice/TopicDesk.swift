@@ -1,7 +1,5 @@
 // Where the watcher keeps what it knows of a topic: letters there may have lost their sender.
 
-import Linux
-
 /// A topic as the watcher sees it.
 final class TopicDesk {
   private let name: Name

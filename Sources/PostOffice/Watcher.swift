@@ -44,7 +44,7 @@ public final class Watcher {
   private var lastSync: Int64 = 0
   private var nextBeat: Int64?
   var lastScan = Clock.monotonic
-  private var nextSweep: Int64?
+  private var nextSweep = Clock.monotonic + Watcher.sweepInterval
   private(set) var stopping: Int64?
   /// Nothing is left to do, but to wait for streaming handlers to end.
   private var isEnding = false
@@ -147,6 +147,7 @@ public final class Watcher {
 
   /// - Parameter signals: readable when the caller should look for signals; then `onSignal` is called.
   package func run(signals: Int32, onSignal: () -> Void) throws(PostError) {
+    office.timeToDeleteBy(isFirst: true)  // nothing has moved yet
     discover()
     testHearing()
     while true {
@@ -195,12 +196,11 @@ public final class Watcher {
 
   /// - Returns: whether there is more that could be done at once.
   private func work(_ now: Int64) -> Bool {
-    if let due = nextSweep, due <= now {
+    if nextSweep <= now {
       do throws(PostError) { try office.sweep() } catch { office.warn(error.message) }
       for desk in desks.values { desk.mailbox.forgetUnreadable() }
+      nextSweep = now + Watcher.sweepInterval
     }
-    if nextSweep == nil { office.timeToDeleteBy(isFirst: true) }  // nothing has moved yet
-    if nextSweep.map({ $0 <= now }) ?? true { nextSweep = now + Watcher.sweepInterval }
     if let due = discoverAt, due <= now { discover() }
     for topic in topics.values where topic.checkAt.map({ $0 <= now }) == true { topic.check(now) }
     for desk in burdened.values where (desk.schedule.pausedUntil ?? now) <= now { settleRest(desk) }
@@ -270,7 +270,7 @@ public final class Watcher {
       times += burdened.values.map { $0.schedule.pausedUntil ?? now }
       times += topics.values.compactMap(\.checkAt)
       if let discoverAt { times.append(discoverAt) }
-      if let nextSweep { times.append(nextSweep) }
+      times.append(nextSweep)
       if !untilEmpty || watches.isBlind { times.append(max(now, nextScan)) }
     }
     return times.min().map { $0 <= now ? now + Watcher.spinGuard : $0 }

@@ -33,9 +33,8 @@ struct Call {
 
   /// Operands from an index on, as names.
   func names(from first: Int, as role: String) throws(PostError) -> [Name] {
-    var names = [Name]()
-    for word in invocation.operands.dropFirst(first) { names.append(try Name(bytes: word, as: role)) }
-    return names
+    try invocation.operands.dropFirst(first).map { (word) throws(PostError) in try Name(bytes: word, as: role)
+    }
   }
 
   /// The operand that names the verb's topic or mailbox: the first.
@@ -45,8 +44,7 @@ struct Call {
 
   /// The value of a flag as text.
   func text(_ flag: String) throws(PostError) -> String? {
-    guard let bytes = invocation.value(flag) else { return nil }
-    return try Call.text(bytes, "--\(flag)")
+    try invocation.value(flag).map { (bytes) throws(PostError) in try Call.text(bytes, "--\(flag)") }
   }
 
   static func text(_ bytes: Bytes, _ what: String) throws(PostError) -> String {
@@ -56,29 +54,34 @@ struct Call {
     return text
   }
 
+  /// The value of a flag as what it stands for.
+  /// - Parameters:
+  ///   - expected: what a good value looks like, for the error message.
+  ///   - read: nil: not a good value.
+  func value<Value>(
+    _ flag: String, _ expected: String, _ read: (String) -> Value?
+  ) throws(PostError) -> Value? {
+    guard let text = try text(flag) else { return nil }
+    if let value = read(text) { return value }
+    throw PostError(.usage, "'\(visible(text))' is no value for --\(flag); use \(expected)")
+  }
+
   /// The value of a flag as a whole number of at least 1.
   func count(_ flag: String) throws(PostError) -> Int? {
-    guard let text = try text(flag) else { return nil }
-    guard let number = Int(text), number >= 1 else {
-      throw PostError(
-        .usage, "'\(visible(text))' is no value for --\(flag); use a whole number from 1")
-    }
-    return number
+    try value(flag, "a whole number from 1") { Int($0).flatMap { $0 >= 1 ? $0 : nil } }
   }
 
   /// The value of a flag as a duration.
   func duration(_ flag: String) throws(PostError) -> Duration? {
-    guard let text = try text(flag) else { return nil }
-    return try Call.duration(text, "--\(flag)")
+    try value(flag, "a duration such as 250ms, 30s, 10m, 2h or 7d") { Duration(postText: $0) }
   }
 
-  static func duration(_ text: String, _ flag: String) throws(PostError) -> Duration {
-    guard let duration = Duration(postText: text) else {
-      throw PostError(
-        .usage,
-        "'\(visible(text))' is no value for \(flag); use a duration such as 250ms, 30s, 10m, 2h or 7d"
-      )
-    }
-    return duration
+  /// Sees to it that at most one of these was given.
+  /// - Parameter operand: what else there is of them: "a FILE".
+  func exclude(_ flags: [String], _ operand: String? = nil) throws(PostError) {
+    let given = flags.filter(has)
+    if given.count + (operand == nil ? 0 : 1) < 2 { return }
+    let words = given.map { "--" + $0 } + [operand ?? ""]
+    throw PostError(.usage, "post \(invocation.command.name): \(words[0]) and \(words[1]) exclude each other")
   }
 }

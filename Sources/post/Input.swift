@@ -6,58 +6,43 @@ import PostOffice
 
 /// Where a body comes from.
 final class Input {
-  private enum Kind { case standard, file, text }
-
-  private let kind: Kind
   private let name: String
-  private let file: File?
-  private var rest: Bytes.SubSequence = []
+  /// nil: standard input, or a text.
+  private var file: File?
+  private var descriptor: Int32 = 0
+  /// What is left of a text from the command line.
+  private var rest: Bytes.SubSequence?
 
   /// Whether somebody has something to do before a read that waits; and what.
   var mayWait: () -> Bool = { false }
   var beforeWaiting: () throws(PostError) -> Void = { () throws(PostError) in }
 
-  /// Standard input.
-  init() {
-    kind = .standard
-    name = "standard input"
-    file = nil
-  }
-
   /// - Parameter path: a file, or `-` for standard input.
-  convenience init(_ path: Path) throws(PostError) {
-    if path == "-" {
-      self.init()
-    } else {
-      try self.init(file: path)
-    }
-  }
-
-  private init(file path: Path) throws(PostError) {
-    kind = .file
-    name = "\(path)"
-    do throws(Errno) { file = try File(path, .readFollowing) } catch {
-      throw PostError(.notFound, PostError(error, "cannot read \(path)").message)
-    }
+  init(_ path: Path) throws(PostError) {
+    name = path == "-" ? "standard input" : "\(path)"
+    if path == "-" { return }
+    do throws(Errno) {
+      let opened = try File(path, .readFollowing)
+      descriptor = opened.descriptor
+      file = consume opened
+    } catch { throw PostError(.notFound, PostError(error, "cannot read \(path)").message) }
   }
 
   /// A body from the command line.
   init(text: Bytes) {
-    kind = .text
     name = "--message"
     rest = text[...]
-    file = nil
   }
 
   /// - Returns: how many bytes were read; 0 is the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(PostError) -> Int {
-    if kind == .text {
-      let count = min(buffer.count, rest.count)
-      buffer.copyBytes(from: rest.prefix(count))
-      rest = rest.dropFirst(count)
-      return count
+    if let text = rest {
+      let piece = text.prefix(buffer.count)
+      buffer.copyBytes(from: piece)
+      rest = text.dropFirst(piece.count)
+      return piece.count
     }
-    if mayWait(), !isReadable { try beforeWaiting() }
+    if mayWait(), !isReadable(descriptor) { try beforeWaiting() }
     do throws(Errno) {
       switch file {
       case .some(let file): return try file.read(into: buffer)
@@ -70,22 +55,13 @@ final class Input {
   }
 }
 
-extension Input {
-  /// Whether a read does not wait: there is something, or the end, or an error.
-  private var isReadable: Bool {
-    switch file {
-    case .some(let file): Linux.isReadable(file.descriptor)
-    case nil: Linux.isReadable(0)
-    }
-  }
-}
-
 /// Cuts an input into pieces of any length, in bounded memory.
 final class Pieces {
   private let input: Input
   private let end: UInt8
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
   private var pending: Range<Int> = 0..<0
+  private var isOver = false
 
   init(of input: Input, endedBy end: UInt8) {
     self.input = input
@@ -100,8 +76,6 @@ final class Pieces {
     isOver = false
     return try fill()
   }
-
-  private var isOver = false
 
   /// Reads from the current piece; 0 is its end.
   func read(into target: UnsafeMutableRawBufferPointer) throws(PostError) -> Int {

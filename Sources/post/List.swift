@@ -90,9 +90,7 @@ enum List: Verb {
       from: letter?.from ?? "-", subject: letter?.subject ?? "")
     if call.has("json") { return try print(json(line)) }
     let padded = place + String(repeating: " ", count: max(0, 7 - place.count))
-    let subject = line.subject.isEmpty ? "" : "  " + shown(line.subject)
-    try print("\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(shown(line.from))\(subject)\n")
+    let subject = line.subject.isEmpty ? "" : "  " + visible(line.subject)
+    try print("\(padded)  \(line.id)  \(line.sent)  \(line.attempt)  \(visible(line.from))\(subject)\n")
   }
-
-  private static func shown(_ text: String) -> String { visible(text) }
 }

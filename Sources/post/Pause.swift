@@ -1,7 +1,6 @@
 // post pause, post resume: a mailbox is handed to no handler for a while.
 
 import Commands
-import Linux
 import PostOffice
 
 enum Pause: Verb {

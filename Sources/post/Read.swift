@@ -53,8 +53,8 @@ enum Read: Verb {
         .usage, "post read: --batch N is for a COMMAND, and gives it 1000 letters at most; add -- COMMAND")
     }
     let patience = call.has("wait") ? Patience.upTo(try call.duration("wait")) : .none
-    try exclude(call, ["peek", "lease"], trailing != nil)
-    try exclude(call, ["follow", "peek"], false)
+    try call.exclude(["peek", "lease"], trailing == nil ? nil : "a COMMAND")
+    try call.exclude(["follow", "peek"])
     if lease != nil, call.has("format") {
       throw PostError(.usage, "post read: --lease prints the ID alone; leave --format out")
     }
@@ -90,17 +90,10 @@ enum Read: Verb {
   }
 
   private static func limit(_ call: Call) throws(PostError) -> Int {
-    try exclude(call, ["count", "all", "follow"], false)
+    try call.exclude(["count", "all", "follow"])
     if call.has("all") || call.has("follow") { return .max }
     if let count = try call.count("count") { return count }
     return try call.count("batch") ?? 1  // one letter, or one batch
-  }
-
-  private static func exclude(_ call: Call, _ flags: [String], _ hasCommand: Bool) throws(PostError) {
-    let given = flags.filter { call.has($0) }.map { "--" + $0 } + (hasCommand ? ["a COMMAND"] : [])
-    if given.count > 1 {
-      throw PostError(.usage, "post read: \(given[0]) and \(given[1]) exclude each other")
-    }
   }
 
   private static func peek(_ mailbox: Mailbox, _ limit: Int, _ format: Format) throws(PostError) -> Int32 {

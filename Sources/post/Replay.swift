@@ -36,8 +36,7 @@ enum Replay: Verb {
     }
     let office = try call.office()
     let mailbox = try office.mailbox(name)
-    var topics = [Topic]()
-    if let chosen { topics = [try office.topic(chosen)] } else { topics = try office.topics(of: name) }
+    let topics = if let chosen { [try office.topic(chosen)] } else { try office.topics(of: name) }
     guard !topics.isEmpty else {
       throw PostError(.notFound, "mailbox \(name) is subscribed to no topic; name one with --topic")
     }

@@ -1,7 +1,6 @@
 // post retry: letters that failed get another chance.
 
 import Commands
-import Linux
 import PostOffice
 
 enum Retry: Verb {

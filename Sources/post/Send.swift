@@ -44,26 +44,21 @@ enum Send: Verb {
     let name = try call.name(as: "topic")
     let envelope = try envelope(call)
     let files = call.invocation.operands.dropFirst().map { Path($0) }
-    if call.has("message"), !files.isEmpty {
-      throw PostError(.usage, "post send: --message and a FILE exclude each other")
-    }
-    if call.has("lines"), call.has("null") {
-      throw PostError(.usage, "post send: --lines and --null exclude each other")
-    }
-    let durability = try durability(call)
+    try call.exclude(["message"], files.isEmpty ? nil : "a FILE")
+    try call.exclude(["lines", "null"])
+    let durability = try call.value("durability", Durability.expected) { Durability(rawValue: $0) }
     let office = try call.office(making: true)
     let topic = try office.makeTopic(name)
     let dispatch = Dispatch(
       try SendingGroup(topic, envelope, durability: durability), call, warn: office.warn)
     if let message = call.invocation.value("message") {
       try dispatch.send { () throws(PostError) in Input(text: message) }
-    } else if files.isEmpty {
-      try dispatch.send { () throws(PostError) in Input() }
-    }
-    for file in files {
-      try dispatch.send { () throws(PostError) in
-        try dispatch.beforeOpening(file)
-        return try Input(file)
+    } else {
+      for file in files.isEmpty ? ["-"] : files {
+        try dispatch.send { () throws(PostError) in
+          try dispatch.beforeOpening(file)
+          return try Input(file)
+        }
       }
     }
     try dispatch.finish()
@@ -71,30 +66,19 @@ enum Send: Verb {
     return 0
   }
 
-  private static func durability(_ call: Call) throws(PostError) -> Durability? {
-    guard let text = try call.text("durability") else { return nil }
-    guard let durability = Durability(rawValue: text) else {
-      throw PostError(
-        .usage, "'\(visible(text))' is no value for --durability; use \(Durability.expected)")
-    }
-    return durability
-  }
-
   private static func envelope(_ call: Call) throws(PostError) -> Envelope {
     var envelope = Envelope()
-    if let subject = try call.text("subject") {
-      envelope.headers.append(try Headers.Field("Subject", subject))
+    func add(_ name: String, _ value: String?) throws(PostError) {
+      if let value { envelope.headers.append(try Headers.Field(name, value)) }
     }
-    if let type = try call.text("type") {
-      envelope.headers.append(try Headers.Field("Content-Type", type))
-    }
+    try add("Subject", try call.text("subject"))
+    try add("Content-Type", try call.text("type"))
     for bytes in call.invocation.values("header") {
       guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
         throw PostError(.usage, "'\(visible(bytes))' is no header; write it as 'Name: value'")
       }
-      let value = bytes[(colon + 1)...].drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-      let name = try Call.text(Array(bytes[..<colon]), "--header")
-      envelope.headers.append(try Headers.Field(name, try Call.text(Array(value), "--header")))
+      let value = bytes[(colon + 1)...].drop(while: \.isBlank)
+      try add(try Call.text(Array(bytes[..<colon]), "--header"), try Call.text(Array(value), "--header"))
     }
     return envelope
   }

@@ -51,10 +51,11 @@ enum Status: Verb {
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let office = try call.office()
-    var topics = [TopicLine]()
-    for name in try office.topicNames() { topics.append(try line(try office.topic(name), office)) }
-    var mailboxes = [MailboxLine]()
-    for name in try office.mailboxNames() { mailboxes.append(try line(try office.mailbox(name))) }
+    let topics = try office.topicNames().map { (name) throws(PostError) in
+      try line(office.topic(name), office)
+    }
+    let mailboxes = try office.mailboxNames().map { (name) throws(PostError) in try line(office.mailbox(name))
+    }
     let disk = try disk(office)
     if call.has("json") {
       for topic in topics { try print(json(topic)) }

@@ -42,21 +42,19 @@ enum Subscribe: Verb {
       Example("post subscribe audit orders invoices --from now", "no handler: read it with post read"),
     ])
 
-  /// Flags that are settings, by the name they have in the file.
-  private static let settings = [
-    "tries": "Tries", "timeout": "Timeout", "retry": "Retry", "parallel": "Parallel", "batch": "Batch",
-    "mode": "Handler-Mode", "order": "Order",
-  ]
+  /// Flags that are settings: they have the same name in the file, but for one.
+  private static let settings = ["batch", "mode", "order", "parallel", "retry", "timeout", "tries"]
 
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let mailbox = try call.name(as: "mailbox")
     let topics = try call.names(from: 1, as: "topic")
-    let backlog = try backlog(try call.text("from"))
+    let backlog = try call.value("from", "start, now or an age such as 2d", backlog) ?? .start
     var changes = [(name: String, value: String)]()
-    for (flag, name) in settings.sorted(by: { $0.key < $1.key }) {
+    for flag in settings {
+      let name = flag == "mode" ? "Handler-Mode" : flag
       guard let value = try call.text(flag), let setting = Setting.named(name) else { continue }
       try setting.check(value)
-      changes.append((name, value))
+      changes.append((setting.name, value))
     }
     if let words = call.invocation.trailing { changes.append(("Handler", try commandLine(words))) }
 
@@ -68,17 +66,11 @@ enum Subscribe: Verb {
     return 0
   }
 
-  private static func backlog(_ text: String?) throws(PostError) -> Backlog {
+  private static func backlog(_ text: String) -> Backlog? {
     switch text {
-    case nil, "start": return .start
-    case "now": return .now
-    case let text?:
-      guard let age = Duration(postText: text) else {
-        throw PostError(
-          .usage, "'\(visible(text))' is no value for --from; use start, now or an age such as 2d"
-        )
-      }
-      return .since(age)
+    case "start": .start
+    case "now": .now
+    default: Duration(postText: text).map { .since($0) }
     }
   }
 
@@ -93,13 +85,12 @@ enum Subscribe: Verb {
       }
       words[0] = Array((here / Path(program)).bytes)
     }
-    var quoted = [String]()
-    for word in words {
+    let quoted = try words.map { (word) throws(PostError) in
       let text = try Call.text(word, "the handler")
-      guard !text.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
+      if text.utf8.contains(where: { "\r\n".utf8.contains($0) }) {
         throw PostError(.usage, "a handler's word contains a line break; put it into a script")
       }
-      quoted.append(ShellWords.quoted(text))
+      return ShellWords.quoted(text)
     }
     return quoted.joined(separator: " ")
   }

@@ -42,18 +42,16 @@ enum Sweep: Verb {
   static func run(_ call: Call) throws(PostError) -> Int32 {
     let office = try call.office()
     defer { if call.isVerbose, let words = office.waitingForClock { Streams.error("post: \(words)\n") } }
-    guard Streams.isErrorTerminal, !call.has("quiet") else {
-      try office.sweep()
-      return 0
-    }
     let progress = Progress()
-    let warn = office.warn
-    office.progress = progress.show
-    office.warn = { line in
-      progress.clear()
-      warn(line)
-    }
     defer { progress.clear() }
+    if Streams.isErrorTerminal, !call.isQuiet {
+      let warn = office.warn
+      office.progress = progress.show
+      office.warn = { line in
+        progress.clear()
+        warn(line)
+      }
+    }
     try office.sweep()
     return 0
   }

@@ -39,7 +39,10 @@ enum Watch: Verb {
     let signals = try SignalFile.stopping()
     OpenFiles.raiseLimit()
     let manager = ServiceManager()
-    log(call, office)
+    // In the journal, warnings have their priority.
+    if Log.isJournal, !call.isQuiet {
+      office.warn = { Streams.error("\(Log.prefix(.warning))post: warning: \($0)\n") }
+    }
     let watcher = try Watcher(office, mailboxes: names.isEmpty ? nil : names)
     watcher.untilEmpty = call.has("until-empty")
     watcher.beat = manager.beat
@@ -62,11 +65,5 @@ enum Watch: Verb {
       }
     }
     return 0
-  }
-
-  /// In the journal, warnings have their priority.
-  private static func log(_ call: Call, _ office: Office) {
-    guard Log.isJournal, !call.isQuiet else { return }
-    office.warn = { Streams.error("\(Log.prefix(.warning))post: warning: \($0)\n") }
   }
 }

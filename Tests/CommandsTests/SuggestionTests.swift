@@ -1,5 +1,6 @@
 // Near names, visible bytes and sound tables.
 
+import TestKit
 import Testing
 
 @testable import Commands

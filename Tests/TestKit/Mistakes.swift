@@ -1,5 +1,10 @@
-// The table is data, so its mistakes are found by looking: one test in the executable asks for them,
-// and parsing need not check anything at run time.
+// The table of a command line is data, so its mistakes are found by looking: a test asks for them, and parsing need not
+// check anything at run time.
+
+import Commands
+
+/// No line of the help is longer than this.
+private let width = 79
 
 extension Grammar {
   /// What is wrong with the table itself, a line for each mistake; empty when it is sound.
@@ -7,7 +12,7 @@ extension Grammar {
     var found: [String] = []
     let names = commands.map(\.name) + [Command.help.name]
     found += repeated(names).map { "command \($0) is declared twice" }
-    found += longLines(footer).map { "the footer has a line over \(Columns.width) columns: \($0)" }
+    found += longLines(footer).map { "the footer has a line over \(width) columns: \($0)" }
     found += mistakes(in: flags(of: nil), of: program)
     for command in commands {
       if !isWord(command.name) { found.append("command name \(command.name) is not a-z, 0-9 and -") }
@@ -23,11 +28,13 @@ extension Grammar {
     }
     // Operands are told apart by their position alone.
     for (operand, next) in zip(command.operands, command.operands.dropFirst())
-    where operand.isUnbounded || (next.isRequired && !operand.isRequired) {
+    where [.zeroOrMore, .oneOrMore].contains(operand.arity)
+      || operand.arity == .optional && [.one, .oneOrMore].contains(next.arity)
+    {
       found.append("\(command.name): \(next.spelling) behind \(operand.spelling) is ambiguous")
     }
     found += longLines(help(for: command)).map {
-      "\(command.name): help has a line over \(Columns.width) columns: \($0)"
+      "\(command.name): help has a line over \(width) columns: \($0)"
     }
     return found
   }
@@ -50,7 +57,7 @@ extension Grammar {
   }
 
   private func longLines(_ text: String) -> [Substring] {
-    text.split(separator: "\n").filter { $0.count > Columns.width }
+    text.split(separator: "\n").filter { $0.count > width }
   }
 
   private func isWord(_ name: String) -> Bool {

@@ -84,7 +84,9 @@ extension Mailbox {
   /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what
   ///   keeps one from being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
-    try claim(upTo: 1, lease.map { .lease($0) } ?? .beacon(Beacon(self))).first
+    let own = beacon ?? Beacon(self)
+    beacon = own
+    return try claim(upTo: 1, lease.map { .lease($0) } ?? .beacon(own)).first
   }
 
   /// Claims the oldest letters for one holder: a reader, or a handler that gets a letter or a batch at once.

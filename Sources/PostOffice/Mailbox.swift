@@ -9,6 +9,8 @@ public final class Mailbox {
   let layout: MailboxLayout
   /// The inode number of its directory: another mailbox may have taken its name.
   let inode: UInt64
+  /// Shows the claims that this process made without a handler, as long as it has one.
+  weak var beacon: Beacon?
   /// Letters with a longer body, bytes, are claimed before they are verified: that would take too long.
   var verifiedAtOnce: Int64 = .max
   /// Letters with larger bodies are not claimed, bytes.

@@ -202,12 +202,14 @@ import Testing
     #expect(try handled().count == 1)
   }
 
-  @Test(.needsPtrace) func aForeignLetterGoesWhenItHasHadItsDay() throws {
+  @Test func aForeignLetterGoesWhenItHasHadItsDay() throws {
     try deliver("body", as: "order.json")
     try box.must("sweep")
-    #expect(box.topicEntries("cur").count == 1)
-    let later = try Traced(box, [Sandbox.binary, "sweep"], clockOffset: 8 * 86_400)
-    #expect(try later.wait().code == 0)
+    let id = try #require(box.topicEntries("cur").first)
+    // As if it had been accepted eight days ago.
+    let old = "\(now - 8 * 86_400)" + id.drop(while: \.isNumber)
+    try box.script("mv spool/topics/orders/cur/\(id) spool/topics/orders/cur/\(old)")
+    try box.must("sweep")
     #expect(box.topicEntries("cur").isEmpty)
   }
 

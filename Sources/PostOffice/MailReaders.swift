@@ -41,8 +41,9 @@ extension Topic {
     try withLock { () throws(PostError) in
       var letters = [Name: [Orphan]]()
       for var found in try overlooked() {
-        try attempt("cannot deliver \(found.letter.folder / found.letter.name)") { () throws(Errno) in
-          try accept(&found)
+        do throws(Errno) { try accept(&found) } catch {
+          office.warn(PostError(error, "cannot deliver \(found.letter.folder / found.letter.name)").message)
+          continue
         }
         for name in found.lacking { letters[name, default: []].append(found.letter) }
       }

@@ -161,7 +161,10 @@ extension Mailbox {
     // The note first: one without its letter would look like a loss.
     let forget = { (id: LetterID) in _ = try? self.office.root.remove(self.layout[.notes] / id.path) }
     try office.prune(layout[.done], before: oldest, now: now, bags: bags, willGo: forget) { _, entry in
-      entry.doneAt.map { $0 / 1000 } ?? (entry.id.isIssued ? entry.id.sent : nil)
+      let done = entry.doneAt.map { $0 / 1000 }
+      if entry.id.isIssued { return done ?? entry.id.sent }
+      // For as long as the topic may keep it.
+      return done.map { max($0, min(now, (entry.id.sent ?? 0) + LetterID.deliveryLimit)) }
     }
     if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date

@@ -213,6 +213,21 @@ import Testing
     #expect(box.topicEntries("cur").isEmpty)
   }
 
+  /// Else a mailbox that subscribes anew would get again what it has done.
+  @Test func aMailboxRemembersAForeignLetterForAsLongAsItsTopicKeepsIt() throws {
+    try box.write("spool/post.conf", "Keep: 10s\nKeep-Done: 10s\n")
+    let first = now - 36 * 3600 - 5
+    for second in stride(from: first - 30, through: first, by: 5) {
+      let name = "\(second).1_1.host"
+      try box.write("spool/topics/orders/cur/\(name)", "a")
+      try box.write("spool/mailboxes/stock/done/\(name),A=1,D=\(second + 10)", "a")
+    }
+    try box.must("sweep")
+    let kept = box.topicEntries("cur")
+    #expect((1...6).contains(kept.count))
+    #expect(box.entries("done").map { "\($0.prefix { $0 != "," })" } == kept)
+  }
+
   // MARK: Its topic
 
   @Test func aForeignLetterKnowsItsTopicWhateverItSays() throws {

@@ -219,8 +219,8 @@ import Testing
     try box.write("spool/post.conf", "Keep: 10s\nKeep-Done: 10s\n")
     let now = Clock.wall / 1_000_000_000
     for time in (now - 16)...(now - 4) {
-      try box.write("spool/topics/orders/cur/\(time).M000001R00000000P1Q1.host", "a")
-      try box.write("spool/mailboxes/stock/done/\(time).M000001R00000000P1Q1.host,A=1,D=\(time)", "a")
+      try box.write("spool/topics/orders/cur/\(time).F000001R00000000P1Q1.host", "a")
+      try box.write("spool/mailboxes/stock/done/\(time).F000001R00000000P1Q1.host,A=1,D=\(time)", "a")
     }
     let sweep = try start(0, "sweep")
     while let call = try sweep.next() {

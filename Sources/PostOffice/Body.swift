@@ -19,6 +19,8 @@ final class BodyCopy {
   private var writing: File?
   private var reading: File?
   private var offset: Int64 = 0
+  /// Why there is no better medium.
+  private var trouble: Errno?
 
   private enum Medium {
     case disk, memory
@@ -71,10 +73,15 @@ final class BodyCopy {
       if let file = reading.take() { return file }
       if let file = writing.take() {
         try file.seal()
-        return file
+        // Before Linux 6.7 a sealed file that is open for writing cannot be mapped as one that is shared.
+        let readable = try? File(Path("/proc/self/fd/\(file.descriptor)"), .readFollowing)
+        switch consume readable {
+        case .some(let readable): return readable
+        case nil: return file
+        }
       }
       office.tellOnce(
-        "no copy can be made of large bodies, for lack of space: a handler that opens /dev/stdin anew sees the headers, too"
+        "no copy of a large body can be made (\(trouble?.description ?? "")): a handler that opens /dev/stdin anew sees the headers, too"
       )
       let file = try office.root.open(claim.mailbox.layout[.cur] / claim.entry.path, .read)
       try file.seek(to: claim.letter.bodyOffset)
@@ -104,6 +111,7 @@ final class BodyCopy {
   /// - Throws: what has nothing to do with room.
   private func fallBack(_ errno: Errno) throws(Letter.Flaw) {
     if errno == .processFiles || errno == .systemFiles { throw .errno(errno) }
+    trouble = errno
     medium = medium == .disk && length <= BodyCopy.memoryLimit ? .memory : .none
     try begin()
   }
@@ -111,7 +119,12 @@ final class BodyCopy {
   /// Makes a file without a name in the mailbox's tmp/. Should we die before its name is gone, it is debris.
   private func makeFile() throws(Errno) {
     let path = claim.mailbox.layout[.tmp] / office.ids.next(now: Clock.wall).path
-    writing = try office.root.open(path, .create(permissions: 0o400))
+    let file = try office.root.open(path, .create(permissions: 0o400))
+    // Until its name is gone, the lock says that it is no debris. A cleaner may have met it before.
+    guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else {
+      return try makeFile()
+    }
+    writing = consume file
     reading = try office.root.open(path, .read)
     try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
     try office.root.remove(path)

@@ -95,7 +95,7 @@ extension Mailbox {
     try claim(upTo: limit, .beacon(beacon))
   }
 
-  /// Claims the oldest letters; of those that are tried again, one alone. Of several, none stays open.
+  /// Claims the oldest letters; of those that are tried again, one alone. Of several, none stays open that is verified.
   /// - Returns: none if none is waiting.
   /// - Throws: as for one. What was claimed before the trouble is returned all the same.
   func claim(upTo limit: Int, _ hold: Hold) throws(PostError) -> [Claim] {

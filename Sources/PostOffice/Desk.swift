@@ -23,6 +23,8 @@ final class Desk {
   private(set) var trouble: PostError?
   /// It is looked at although nothing told us to: what is found now was missed.
   var isScanned = false
+  /// What cannot be read now is not tried again.
+  var isLastChance = false
 
   /// Letters that were claimed together take one place on the schedule, until the last of them has ended.
   final class Errand {

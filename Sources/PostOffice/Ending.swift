@@ -89,7 +89,7 @@ extension Watcher {
       do throws(PostError) { try release(job.rest, job.errand, desk) } catch { office.warn(error.message) }
       throw error
     }
-    try goOn(with: job.rest, after: judged, job.errand, desk)
+    try goOn(with: job.rest, after: judged, job.errand, desk, handler.settings)
   }
 
   /// A batch is done as a whole; else its letters are tried one by one, for it may be one of them that
@@ -104,16 +104,22 @@ extension Watcher {
     case .retry(let reason), .failed(let reason):
       office.warn(
         "mailbox \(desk.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone")
-      try goOn(with: claims, after: .done, job.errand, desk)
+      try goOn(with: claims, after: .done, job.errand, desk, job.handler.settings)
     }
+  }
+
+  /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, they may be
+  /// meant for another kind of handler by now.
+  func mayGoOn(_ desk: Desk, _ settings: Settings) -> Bool {
+    stopping == nil && desk.schedule.isOpen && !desk.schedule.isPausedByHand && settings == desk.settings
   }
 
   /// Gives the next letter of a batch that failed to a handler of its own.
   func goOn(
-    with rest: [Claim], after verdict: Verdict, _ errand: Desk.Errand, _ desk: Desk
+    with rest: [Claim], after verdict: Verdict, _ errand: Desk.Errand, _ desk: Desk, _ settings: Settings
   ) throws(PostError) {
     guard let next = rest.first else { return }
-    var goesOn = stopping == nil && desk.schedule.isOpen && !desk.schedule.isPausedByHand
+    var goesOn = mayGoOn(desk, settings)
     switch verdict {
     case .broken: goesOn = false
     case .retry: if desk.settings.order == .strict { goesOn = false }

@@ -52,6 +52,8 @@ extension Watcher {
   }
 
   private func prepareSlice(of next: Preparation) throws(PostError) {
+    // It takes long, and much may have changed.
+    guard mayGoOn(next.desk, next.settings), next.stream?.isClosed != true else { return try giveBack(next) }
     let file: File?
     do throws(Letter.Flaw) {
       if !next.body.isOver { try next.body.step() }
@@ -61,39 +63,55 @@ extension Watcher {
       next.stream?.expected -= 1
       return try spoiled(next.body.claim, error, of: next.claims, next.errand, next.desk)
     }
-    next.stream?.expected -= 1
-    let schedule = next.desk.schedule
-    // It has taken long, and much may have changed.
-    guard stopping == nil, schedule.isOpen, !schedule.isPausedByHand, next.settings == next.desk.settings,
-      next.stream?.isClosed != true
-    else { return try release(next.claims, next.errand, next.desk) }
     guard let stream = next.stream else { return try run(next.claims, file, next.errand, next.desk) }
+    stream.expected -= 1
     stream.give(next.body.claim, next.errand)
     stream.send()
     next.desk.makeRoom()
   }
 
+  private func giveBack(_ next: Preparation) throws(PostError) {
+    next.stream?.expected -= 1
+    do throws(PostError) { try release(next.claims, next.errand, next.desk) } catch {
+      // It shows to be held for as long as the stream lives.
+      next.stream?.close()
+      throw error
+    }
+  }
+
   /// A claimed letter is not what was sent, or cannot be read. The others of its batch go on.
+  /// - Throws: what makes the mailbox pause.
   func spoiled(
     _ claim: Claim, _ flaw: Letter.Flaw, of claims: [Claim], _ errand: Desk.Errand, _ desk: Desk
   ) throws(PostError) {
-    let (id, mailbox) = (claim.letter.id, desk.mailbox)
+    let mailbox = desk.mailbox
+    var trouble: PostError?
+    var isOurs = true
     switch flaw {
     case .corrupt(let how):
-      let trouble = try mailbox.setAside(claim.entry.path, from: mailbox.layout[.cur], because: how)
-      if let trouble { office.warn(trouble.message) }
-      desk.giveUp(claim, of: errand, due: nil)
+      do throws(PostError) {
+        let told = try mailbox.setAside(claim.entry.path, from: mailbox.layout[.cur], because: how)
+        if let told { office.warn(told.message) }
+        desk.giveUp(claim, of: errand, due: nil)
+        isOurs = false
+      } catch { trouble = error }
     case .errno(let errno):
-      try release([claim], errand, desk)
-      let trouble = PostError(errno, "cannot read letter \(id)")
-      if trouble.kind == .tryAgain {
-        try release(claims.dropLast(), errand, desk)
-        throw trouble
+      let cause = PostError(errno, "cannot read letter \(claim.letter.id)")
+      if cause.kind == .tryAgain || desk.isLastChance { trouble = cause } else { office.warn(cause.message) }
+      if cause.kind != .tryAgain {
+        mailbox.unreadable.insert(EntryName(claim.letter.id, attempt: claim.attempt - 1).path)
       }
-      mailbox.unreadable.insert(EntryName(id, attempt: claim.attempt - 1).path)
-      office.warn(trouble.message)
     }
-    if claims.count > 1 { try start(claims.dropLast(), errand, desk) }
+    if isOurs {
+      do throws(PostError) { try release([claim], errand, desk) } catch { trouble = trouble ?? error }
+    }
+    let rest = Array(claims.dropLast())
+    if trouble != nil {
+      try release(rest, errand, desk)
+    } else if !rest.isEmpty {
+      try start(rest, errand, desk)
+    }
+    if let trouble { throw trouble }
   }
 
   /// Gives all back that are being prepared.
@@ -101,10 +119,7 @@ extension Watcher {
     let dropped = preparations
     preparations = []
     for one in dropped {
-      one.stream?.expected -= 1
-      do throws(PostError) { try release(one.claims, one.errand, one.desk) } catch {
-        office.warn(error.message)
-      }
+      do throws(PostError) { try giveBack(one) } catch { office.warn(error.message) }
       closeIfOver(one.desk)
     }
   }

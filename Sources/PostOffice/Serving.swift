@@ -33,7 +33,7 @@ extension Watcher {
       case .claimer: desk.schedule.foundClaimer(now: Clock.monotonic)
       }
     } else if desk.isScanned {
-      try noticeMissed(desk)
+      do throws(PostError) { try noticeMissed(desk) } catch { office.warn(error.message) }  // these are claimed
     }
     return claims
   }
@@ -59,6 +59,11 @@ extension Watcher {
   func run(
     _ claims: [Claim], _ body: consuming File?, _ errand: Desk.Errand, _ desk: Desk, rest: [Claim] = []
   ) throws(PostError) {
+    let isBatch =
+      switch body {
+      case .some: false
+      case nil: true
+      }
     do throws(Errno) {
       let folder = office.path / desk.mailbox.layout.root
       let command = HandlerCommand.shell(desk.settings.handler ?? "")
@@ -68,10 +73,10 @@ extension Watcher {
       office.warn(
         "mailbox \(desk.name): \(claims.count) files are more arguments than a handler takes; now each of them alone"
       )
-      try goOn(with: claims, after: .done, errand, desk)
-    } catch .listTooLong where claims[0].isTooMuch(desk.settings) {
+      try goOn(with: claims, after: .done, errand, desk, desk.settings)
+    } catch .listTooLong where !isBatch && claims[0].isTooMuch(desk.settings) {
       try endAll(claims, errand, .failed(Verdict.tooMuch), desk)
-      try goOn(with: rest, after: .done, errand, desk)
+      try goOn(with: rest, after: .done, errand, desk, desk.settings)
     } catch {
       try couldNotStart(error, claims + rest, errand, desk)
     }

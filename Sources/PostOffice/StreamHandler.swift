@@ -10,8 +10,8 @@ final class StreamHandler {
   /// Monotonic nanoseconds.
   let startedAt = Clock.monotonic
   let beacon: Beacon
-  /// What it is told through, and its standard input. That stays open with us: it reads no end, and we meet no broken
-  /// pipe, before its own end tells what became of it.
+  /// What it is told through, and its standard input. That stays open with us: should it have closed it, or ended, we
+  /// meet no broken pipe before its own end tells what became of it.
   private var telling: File?
   private let input: File
   private let limit: Int
@@ -29,7 +29,8 @@ final class StreamHandler {
   private var unread: [UInt8] = []
   /// A letter that is tried again has it for itself, so that the one that kills it is found.
   private var hasLetterAlone = false
-  private var waitsToBeAlone: LetterID?
+  /// Letters that wait for that, or until that is over.
+  private var untold: [LetterID] = []
   /// It is given no more letters.
   private(set) var isClosed = false
   private var ending = Ending.none
@@ -46,6 +47,8 @@ final class StreamHandler {
 
   private enum Ending { case none, timedOut, stopped, killed }
 
+  /// So many letters are prepared for it at once: each is open meanwhile.
+  private static let expectedLimit = 8
   /// The longest line that is read as an answer, bytes.
   private static let lineLimit = 64 << 10
   /// The longest reason that is noted, bytes.
@@ -101,7 +104,8 @@ final class StreamHandler {
 
   /// For how many more letters it has room.
   var room: Int {
-    isClosed || ending != .none || hasLetterAlone || waitsToBeAlone != nil
+    isClosed || ending != .none || hasLetterAlone || !untold.isEmpty
+      || expected >= StreamHandler.expectedLimit
       ? 0 : limit - letters.count - expected
   }
 
@@ -113,17 +117,24 @@ final class StreamHandler {
     claim.letter.close()
     let now = Clock.monotonic
     if letters.isEmpty { lastSign = now }
-    let isFirst = letters.isEmpty
     letters[id] = Given(claim: claim, errand: errand, at: now)
     order.append(id)
-    if claim.attempt == 1 {
-      tell(of: claim)
-    } else if isFirst {
-      hasLetterAlone = true
-      tell(of: claim)
-    } else {
-      waitsToBeAlone = id
-      letters[id]?.isTold = false
+    if claim.attempt == 1, !hasLetterAlone, untold.isEmpty { return tell(of: claim) }
+    letters[id]?.isTold = false
+    untold.append(id)
+    tellNext()
+  }
+
+  /// Tells it of letters that have waited, as far as they may come now: one that is tried again, if it has no other.
+  private func tellNext() {
+    while let id = untold.first, let next = letters[id], !hasLetterAlone {
+      let isRetry = next.claim.attempt > 1
+      if isRetry, letters.count > untold.count { return }
+      untold.removeFirst()
+      hasLetterAlone = isRetry
+      letters[id]?.at = Clock.monotonic
+      letters[id]?.isTold = true
+      tell(of: next.claim)
     }
   }
 
@@ -223,15 +234,12 @@ final class StreamHandler {
     var stale = 0
     while stale < order.count, letters[order[stale]] == nil { stale += 1 }
     order.removeFirst(stale)
+    if letters.count == untold.count { hasLetterAlone = false }
     if letters.isEmpty {
-      hasLetterAlone = false
       idleSince = now
       if isClosed { endBy = now + Watcher.stopGrace }
-    } else if !isClosed, letters.count == 1, let id = waitsToBeAlone, let last = letters[id] {
-      (waitsToBeAlone, hasLetterAlone) = (nil, true)
-      letters[id]?.at = now
-      letters[id]?.isTold = true
-      tell(of: last.claim)
+    } else if !isClosed, !untold.isEmpty {
+      tellNext()
       send()
     }
   }
@@ -317,6 +325,7 @@ final class StreamHandler {
     ended.signal(.kill)  // what it started goes with it
     let exit = try ended.reap()
     let left = takeLeft()
+    defer { isClosed = true }  // whoever still has a letter for it gives that back
     if let unheard { return (left, exit, unheard) }
     if wasTimedOut { return (left, exit, "silent for \(settings.timeout?.postText ?? "too long")") }
     if isClosed { return (left, exit, nil) }

@@ -221,9 +221,10 @@ public final class Watcher {
     if streams.contains(where: \.handler.isClosed) { return }  // one is going already
     let now = Clock.monotonic
     let idle = streams.filter { !$0.handler.hasLetters }
+    // What is being prepared would have to be prepared anew.
     let next =
       idle.min { $0.handler.idleSince < $1.handler.idleSince }
-      ?? streams.filter { now - $0.handler.startedAt >= Watcher.streamShare }
+      ?? streams.filter { now - $0.handler.startedAt >= Watcher.streamShare && $0.handler.expected == 0 }
       .min { $0.handler.startedAt < $1.handler.startedAt }
     next?.handler.close()
     next?.desk.makeRoom()
@@ -328,6 +329,7 @@ public final class Watcher {
   private func triesAgain() -> Bool {
     let again = desks.values.filter { !$0.mailbox.unreadable.isEmpty && !$0.schedule.isKnownBroken }
     for desk in again {
+      desk.isLastChance = true
       desk.mailbox.forgetUnreadable()
       desk.mailbox.window.arrived()
       desk.schedule.hint()

@@ -102,6 +102,10 @@ import Testing
     let traced = try stage.start()
     for _ in 0..<number { _ = try stage.next(traced) }
     guard let call = try stage.next(traced), call.name == name, try !traced.readsPipe(call) else {
+      // Its handler must not work on in the next run's office.
+      traced.kill()
+      _ = try traced.wait()
+      stage.waitForHandlers()
       return nil
     }
     try traced.fail(fault.errno)

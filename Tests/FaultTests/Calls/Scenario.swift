@@ -280,14 +280,18 @@ extension Stage {
   /// One of the ordinary commands that put an office in order in passing.
   func passBy(_ number: Int) throws {
     guard box.exists("spool") else { return }
-    // A handler that outlives its watcher for a moment is no leftover.
+    waitForHandlers()
+    let isRead = number % 2 == 1 && scenario.mailbox == "stock" && box.exists("spool/mailboxes/stock")
+    if isRead { _ = try box.post("read", "stock", "--peek") } else { try box.must("sweep") }
+  }
+
+  /// A handler that outlives its watcher for a moment is no leftover.
+  func waitForHandlers() {
     _ = eventually {
       box.entries("cur", of: scenario.mailbox).allSatisfy {
         (try? box.shines($0, of: scenario.mailbox)) != true
       }
     }
-    let isRead = number % 2 == 1 && scenario.mailbox == "stock" && box.exists("spool/mailboxes/stock")
-    if isRead { _ = try box.post("read", "stock", "--peek") } else { try box.must("sweep") }
   }
 
   /// The census of an office after somebody has passed by. Readers may leave an empty bag; the next sweep does not.

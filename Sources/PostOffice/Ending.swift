@@ -28,6 +28,7 @@ extension Watcher {
       settled[desk.key] = desk
       try claim.release()
       desk.mailbox.window.cameBack()
+      desk.schedule.hint()  // it waits again
       tell("\(desk.name): letter \(claim.letter.id) given back")
     }
   }

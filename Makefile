@@ -68,7 +68,7 @@ $(OLD):
 
 acceptance: all $(OLD)
 	$(SWIFT) build --build-tests
-	POST_FAULTS=all POST_OLD_BINARY="$(CURDIR)/$(OLD)" $(TEST) --filter 'UpgradeTests|BodyTests|ClaimPairsTests'
+	POST_FAULTS=all POST_PAIRS=all POST_OLD_BINARY="$(CURDIR)/$(OLD)" $(TEST) --filter 'UpgradeTests|BodyTests|ClaimPairsTests'
 
 soak: all
 	$(SWIFT) build --build-tests

@@ -287,7 +287,7 @@ struct Delivery {
   private func copy(
     _ id: LetterID, file: borrowing File, into mailbox: MailboxLayout, _ tray: Tray
   ) throws(Errno) {
-    let id = id.isIssued ? id : LetterID(copyOf: try file.status())
+    let id = id.isIssued ? id : LetterID(copyOf: try file.status(), of: id)
     // A name of ours for the draft: if we die, whoever comes next knows that it is debris.
     let draft = mailbox[.tmp] / office.ids.next(now: Clock.wall).path
     let copy = Parcel(id.path, id, file: try office.root.open(draft, .create(permissions: 0o444)))

@@ -78,7 +78,7 @@ extension Topic {
   private func lookForSharers(of letters: [Orphan], _ shared: inout Set<LetterID>) throws(PostError) {
     var suspects = [UInt64: LetterID]()
     for letter in letters where !letter.id.isOurs && letter.status.links > 1 {
-      suspects[letter.status.inode] = letter.id
+      if let other = suspects.updateValue(letter.id, forKey: letter.status.inode) { shared.insert(other) }
     }
     if suspects.isEmpty { return }
     for topic in try office.topicNames() {
@@ -140,6 +140,8 @@ extension Topic {
   /// Whether a letter may keep its name as its ID, if the topic keeps no other letter of that name.
   private func mayKeepName(_ letter: Orphan, _ sighting: Sighting) throws(Errno) -> Bool {
     if letter.id.isOurs { return true }
+    // A finisher gave it, however long it could not be sorted then; the name of another file it is not.
+    if letter.id.isIssued, letter.status.links == 1 { return true }
     if letter.id.mayStay(at: Clock.wall / 1_000_000_000), !sighting.taken.contains(letter.id) { return true }
     // Somebody has it under this name: a finisher died, long ago, or it was one of version 0.1.0.
     if !sighting.owners(of: letter).isEmpty { return true }

@@ -38,11 +38,22 @@ public struct LetterID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   /// Names a copy of a foreign letter, where it can have no second link: whoever comes after a sorter that
   /// died knows by it that the copy was made. Our own letters have a name that nobody else chooses.
-  package init(copyOf letter: Status) {
+  /// - Parameter id: the letter's, for an inode may be another letter's later, and a foreign file's time any. nil: as
+  ///   version 0.1.0 did.
+  package init(copyOf letter: Status, of id: LetterID?) {
     let micros = String(letter.modifiedNanoseconds / 1000)
+    var sum = CRC32C()
+    id?.path.bytes.withUnsafeBytes { sum.update($0) }
     path = Path(
       "\(max(0, letter.modified)).F" + String(repeating: "0", count: 6 - micros.count)
-        + "\(micros)R00000000P\(letter.inode)Q\(letter.modifiedNanoseconds % 1000).copy")
+        + "\(micros)R\(hexadecimal(UInt64(sum.value), digits: 8))P\(letter.inode)"
+        + "Q\(letter.modifiedNanoseconds % 1000).copy")
+  }
+
+  /// The inode of the letter of which it names a copy; nil: of none.
+  var copied: UInt64? {
+    let words = path.description.split { $0 == "P" || $0 == "Q" }
+    return words.count == 3 && words[2].hasSuffix(".copy") ? UInt64(words[1]) : nil
   }
 
   /// Whether an office made the name for a letter of its own: `SECONDS.M<6 digits>R<8 hex>P<pid>Q<n>.HOST`. Such a

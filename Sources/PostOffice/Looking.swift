@@ -123,6 +123,26 @@ extension Topic {
   }
 }
 
+extension Topic {
+  /// Whether it has a letter under another ID than the mailbox's: that is a copy's, or was given because another letter
+  /// had the name. Goes through all that the topic keeps.
+  fileprivate func has(copy id: LetterID, as file: Status?) -> Bool {
+    let wanted = id.copied ?? file?.inode
+    var isFound = false
+    for folder in [layout.new, layout.cur] {
+      try? office.forEachLetter(of: folder) { folder, bytes, inode in
+        let name = Path(bytes)
+        guard inode == wanted, !isFound, let status = try? office.root.status(folder / name) else { return }
+        isFound =
+          id.copied == nil
+          ? status.device == file?.device
+          : [EntryName(name).id, nil].contains { LetterID(copyOf: status, of: $0) == id }
+      }
+    }
+    return isFound
+  }
+}
+
 extension Office {
   /// The topic that a letter came through; nil: nobody knows. In one of ours it is written. What a foreign program wrote
   /// is believed only where the letter is in no topic any more.
@@ -134,9 +154,10 @@ extension Office {
     if path.bytes.starts(with: Layout.topics.bytes) { return room.description }
     let topics = (try? topics(of: room)) ?? []
     if topics.count == 1 { return topics[0].name.description }
-    let inode = (try? root.status(path))?.inode
+    let file = try? root.status(path)
     let found =
-      topics.first { $0.has(letter.id, as: inode) } ?? topics.first { $0.has(letter.id, as: nil) }
+      topics.first { $0.has(letter.id, as: file?.inode) } ?? topics.first { $0.has(letter.id, as: nil) }
+      ?? topics.first { $0.has(copy: letter.id, as: file) }
       ?? topics.first { $0.name.description == letter.topic }
     return found?.name.description
   }

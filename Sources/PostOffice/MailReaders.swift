@@ -1,6 +1,7 @@
 // Mail readers: what they did to a topic. One that opens it takes letters from new/ to cur/ before they were sorted, and
-// may save letters straight into cur/; either way they bear its flags (`:2,S`) and no subscriber has them. Letters that
-// were sorted get flags, too, if somebody looks at them, and those all have had.
+// may save letters straight into cur/; either way no subscriber has them. Most bear its flags (`:2,S`), but letters that
+// were sorted get flags, too, if somebody looks at them, and those all have had. One without flags tells by its mode and
+// links that nobody has sorted it.
 //
 // Which is which, the file system does not tell for certain: a mailbox may have handled a letter and forgotten it. So
 // nothing is delivered by itself. What a mailbox cannot have had is told of by post sweep and post check, and delivered
@@ -38,10 +39,20 @@ extension Topic {
   /// Delivers them. What a mailbox cannot take is told of.
   /// - Returns: false if somebody else is at work here.
   func deliverOverlooked() throws(PostError) -> Bool {
-    try withLock { () throws(PostError) in
+    var isNew = false
+    let isDone = try withLock { () throws(PostError) in
       var letters = [Name: [Orphan]]()
       for var found in try overlooked() {
-        do throws(Errno) { try accept(&found) } catch {
+        do throws(Errno) {
+          let letter = found.letter
+          if EntryName.flags(of: letter.name).isEmpty {
+            // Where it should have been put. If we die, it is sorted all the same.
+            try office.root.rename(letter.folder / letter.name, to: office.root, layout.new / letter.name)
+            isNew = true
+            continue
+          }
+          try accept(&found)
+        } catch {
           office.warn(PostError(error, "cannot deliver \(found.letter.folder / found.letter.name)").message)
           continue
         }
@@ -53,6 +64,8 @@ extension Topic {
         }
       }
     }
+    if isNew { try tidy() }
+    return isDone
   }
 
   /// Does with a letter in cur/ what is done with one in new/ before anybody gets it.
@@ -77,12 +90,18 @@ extension Topic {
     try attempt("cannot list \(layout.cur)") { () throws(Errno) in
       try office.forEachFolder(of: layout.cur) { path, directory throws(Errno) in
         if let since, path != layout.cur, try directory.file.status().modified < since { return true }
-        for name in try directory.names() where !EntryName.flags(of: name).isEmpty {
-          guard let status = try? directory.status(name), status.kind == .regular, status.size > 0 else {
-            continue
-          }
+        for name in try directory.names() {
           let id = EntryName(name).id
-          found[id] = Overlooked(letter: Orphan(name: name, id: id, status: status, folder: path))
+          let isFlagged = !EntryName.flags(of: name).isEmpty
+          guard isFlagged || !id.isIssued, let status = try? directory.status(name), status.kind == .regular,
+            status.size > 0, isFlagged || status.isUnsorted
+          else { continue }
+          // Two of one name: the one that was never sorted first.
+          let isTaken = found[id] != nil
+          found[id]?.isTaken = true
+          if isTaken, !status.isUnsorted { continue }
+          let letter = Orphan(name: name, id: id, status: status, folder: path)
+          found[id] = Overlooked(letter: letter, isTaken: isTaken)
         }
         return true
       }
@@ -123,8 +142,14 @@ extension Topic {
   }
 }
 
+extension Status {
+  /// Whether a foreign letter in cur/ without flags seems never to have been sorted: who does that takes the right to write
+  /// it away, and links it into mailboxes.
+  var isUnsorted: Bool { permissions & 0o222 != 0 && links == 1 }
+}
+
 extension Topic.Orphan {
-  /// When a letter that bears flags was accepted, seconds since 1970. Who sorts a foreign letter takes the right to write
+  /// When a letter in cur/ was accepted, seconds since 1970. Who sorts a foreign letter takes the right to write
   /// it away: with that it was never sorted, and what its name tells may be of years ago.
   fileprivate var putThereAt: Int64 {
     if !id.isIssued, status.permissions & 0o222 != 0 { return status.changed }

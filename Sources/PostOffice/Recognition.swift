@@ -30,10 +30,11 @@ struct Recognition {
       let sent = letter.id.sent ?? max(0, letter.status.modified)
       // Its sender's clock was wrong, or ours was: nobody knows when the mailbox got it.
       since = sent > now ? .min : min(since, sent - Recognition.clockSlack)
-      if letter.id.isIssued { names[letter.id] = letter.id }
-      if letter.id.isOurs { continue }
-      names[LetterID(copyOf: letter.status)] = letter.id
-      if letter.id.isIssued { continue }
+      if letter.id.isIssued {
+        names[letter.id] = letter.id
+        continue
+      }
+      for id in [letter.id, nil] { names[LetterID(copyOf: letter.status, of: id)] = letter.id }
       foreign.insert(letter.id)
       if here == there { inodes[letter.status.inode] = letter.id }
     }

@@ -109,6 +109,29 @@ import Testing
     #expect(try box.read("outbox") == "body")
   }
 
+  /// One file, linked several times into one topic: each has a file of its own.
+  @Test(arguments: [2, 3, 4]) func oneFileSeveralTimesInOneTopicIsSeveralLetters(count: Int) throws {
+    try box.write("outbox", "body")
+    try box.script(
+      "for n in $(seq \(count)); do ln outbox spool/topics/orders/new/$n; done; rm outbox; post sweep")
+    let inodes = try box.script("stat -c %i spool/topics/orders/cur/*").split(separator: "\n")
+    #expect(inodes.count == count && Set(inodes).count == count)
+    #expect(try handled().count == count && handled("invoice").count == count)
+    try box.must("replay", "stock")
+    #expect(try handled().count == count)
+  }
+
+  /// However long it could not be sorted: it has its ID. Not if it is another file's name, too.
+  @Test(arguments: [false, true]) func anIDThatAFinisherGaveStays(isLinked: Bool) throws {
+    let id = "\(now - 40 * 3600).F000001R00000000P1Q1.host"
+    try deliver("body", as: id)
+    if isLinked { try box.script("ln spool/topics/orders/new/\(id) outbox") }
+    try box.must("sweep")
+    #expect(box.topicEntries("cur").count == 1)
+    #expect((box.topicEntries("cur") == [id]) != isLinked)
+    #expect(box.entries("new") == box.topicEntries("cur"))
+  }
+
   @Test(arguments: ["mv", "ln"])
   func whatIsDeliveredAgainIsAnotherLetter(how: String) throws {
     var ids = Set<Substring>()
@@ -171,6 +194,20 @@ import Testing
     #expect(box.topicEntries("cur") == ["order.json"])
   }
 
+  /// The same where it had to copy it.
+  @Test func aCopyThatItsFinisherMadeIsKnown() throws {
+    try deliver("body", as: "order.json")
+    try box.script(
+      """
+      cd spool; touch -d @1700000000.123456789 topics/orders/new/order.json
+      copy=1700000000.F123456R00000000P$(stat -c %i topics/orders/new/order.json)Q789.copy
+      cp topics/orders/new/order.json mailboxes/stock/new/$copy
+      """)
+    let copies = box.entries("new")
+    try box.must("sweep")
+    #expect(box.entries("new") == copies && box.entries("new", of: "invoice") == ["order.json"])
+  }
+
   @Test func whatIsKeptUnderAForeignNameReachesLateSubscribersOnce() throws {
     try box.script(
       """
@@ -222,6 +259,7 @@ import Testing
       try box.write("spool/topics/orders/cur/\(name)", "a")
       try box.write("spool/mailboxes/stock/done/\(name),A=1,D=\(second + 10)", "a")
     }
+    try box.script("chmod a-w spool/topics/orders/cur/*")  // as who sorts them leaves them
     try box.must("sweep")
     let kept = box.topicEntries("cur")
     #expect((1...6).contains(kept.count))
@@ -229,6 +267,28 @@ import Testing
   }
 
   // MARK: Its topic
+
+  /// Also where the mailbox has it under another ID: as a copy, or because it had another letter of that name.
+  @Test(.needsStrace, arguments: ["copy", "taken"], ["cur", "flagged", "bag"])
+  func aForeignLetterUnderAnotherIDKnowsItsTopic(how: String, place: String) throws {
+    try box.must("subscribe", "stock", "returns")
+    let name = "\(now).1_1.host"
+    try deliver("Post-Topic: returns\n\nbody", as: name)
+    try box.script(
+      how == "copy"
+        ? "strace -f -o /dev/null -e inject=linkat:error=EXDEV post sweep"
+        : """
+        post sweep; cd spool/mailboxes/stock/new
+        mv \(name) \(now).F000001R00000000P1Q1.host
+        """)
+    #expect(box.topicEntries("cur") == [name] && box.entries("new") != [name])
+    switch place {
+    case "flagged": try box.script("cd spool/topics/orders/cur; mv \(name) \(name):2,S")
+    case "bag": try box.script("cd spool/topics/orders; mkdir bags; mv cur bags/cur.0000000001; mkdir cur")
+    default: break
+    }
+    #expect(try handled().map { $0.split(separator: " ")[1] } == ["orders"])
+  }
 
   @Test func aForeignLetterKnowsItsTopicWhateverItSays() throws {
     try box.must("subscribe", "stock", "returns", "third")

@@ -66,6 +66,7 @@ final class Inspection {
 
   func run() {
     guard let (topics, mailboxes) = checkGround() else { return }
+    if mayRepair { office.timeToDeleteBy(isFirst: true) }  // no letter has moved yet
     for name in topics { check(topic: name) }
     for name in mailboxes { check(mailbox: name) }
     tell("looked at \(topics.count) topics and \(mailboxes.count) mailboxes of \(office.path)")

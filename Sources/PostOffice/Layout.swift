@@ -12,6 +12,7 @@ enum Layout {
   static let ballast: Path = ".ballast"
   /// What was known of the time, for whoever deletes by it.
   static let clock: Path = ".clock"
+  static let newClock: Path = ".clock.new"
   /// Locked by the first watcher at work here.
   static let watcher: Path = ".watcher"
 

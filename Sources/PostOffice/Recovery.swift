@@ -240,10 +240,12 @@ extension Office {
     }
   }
 
-  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it.
+  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it. By the time that
+  /// nobody can set back, too: `cp -p` gives what it has just written the times of years ago.
   /// - Parameter noting: something is to be deleted by it.
   func isOldDebris(_ path: Path, noting: Bool = false) throws(Errno) -> Bool {
-    let end = try root.status(path).modified + Office.foreignDebrisAge
+    let status = try root.status(path)
+    let end = max(status.modified, status.changed) + Office.foreignDebrisAge
     // Nearly always the first says no.
     return Clock.wall / 1_000_000_000 > end && timeToDeleteBy(noting: noting) > end
   }

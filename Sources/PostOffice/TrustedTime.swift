@@ -3,7 +3,11 @@
 //
 // Who deletes looks at the clocks, and writes into .clock what it saw; the next one reads it. Nothing depends on that
 // file but how soon something is deleted: it is not synced, one that is lost or damaged is made anew, and one that is not
-// ours to write is only read. Whatever it says, nothing is deleted sooner than by the wall clock.
+// ours to write is replaced, or only read. Whatever it says, nothing is deleted sooner than by the wall clock.
+//
+// A clock that jumps again and again, because the machine starts without one, or is paused every night, is followed all
+// the same: what it was ahead when a day began is believed at that day's end, whatever it has jumped since. So the time
+// to delete by lags by what two days of running bring, and what a look comes late.
 //
 // What is trusted without proof: that the wall clock is at most a quarter of an hour ahead between two looks, that it ran
 // while the machine was off, up to 36 hours, and, without a record, that it is right if the office was used by it within
@@ -23,10 +27,12 @@ struct TrustedTime: Hashable {
   }
 
   let clocks: Clocks
-  /// The time to delete by: never after the wall clock's.
+  /// The time to delete by: never after the wall clock's, at that look.
   let time: Int64
-  /// For how long the wall clock has been ahead of it.
+  /// For how long the wall clock has been ahead of it by ``level``.
   let lasted: Int64
+  /// By how much, at least, at all looks since.
+  let level: Int64
 
   var ahead: Int64 { clocks.wall - time }
 
@@ -36,32 +42,39 @@ struct TrustedTime: Hashable {
   static let day: Int64 = 86_400
   /// The longest time off for which the wall clock is believed to have run.
   static let bridge: Int64 = 36 * 3600
+  /// Where the record is not ours to write, one of an earlier run that is older than this tells nothing.
+  static let stale = 2 * day
 
   /// A look at the clocks.
   /// - Parameters:
   ///   - before: what was known at the last look; nil: nothing.
   ///   - newest: for that case, when the office was used last, by what the clock showed then.
   init(_ before: TrustedTime?, _ now: Clocks, newest: Int64? = nil) {
-    clocks = now
     guard let before else {
+      clocks = now
       let isUsed = newest.map { now.wall - $0 <= TrustedTime.bridge } == true
       (time, lasted) = (isUsed ? now.wall : min(newest ?? 0, now.wall), 0)
+      level = now.wall - time
+      return
+    }
+    if now.boot != before.clocks.boot, now.uptime < TrustedTime.slack, now.wall < before.clocks.wall {
+      self = before  // just started, and the clock is not set yet: that tells nothing
       return
     }
     let (passed, shown) = before.passed(until: now)
-    var (time, lasted) = (before.time + passed, before.lasted)
-    // What the wall clock would show if it had not jumped since.
-    let expected = before.clocks.wall + passed
+    var (time, lasted) = (before.time + passed, Int64(0))
+    var level = now.wall - time
     if before.ahead > 0 {
-      lasted += shown
-      if lasted >= TrustedTime.day { time = expected }
+      lasted = before.lasted + shown
+      level = min(level, before.level)
+      if lasted >= TrustedTime.day {
+        time += max(0, level)
+        (lasted, level) = (0, now.wall - time)  // for further jumps a day begins
+      }
     }
-    if now.wall <= time + TrustedTime.slack {
-      (time, lasted) = (now.wall, 0)
-    } else if now.wall > expected + TrustedTime.slack {
-      lasted = 0  // a further jump
-    }
-    (self.time, self.lasted) = (time, lasted)
+    if now.wall <= time + TrustedTime.slack { (time, lasted, level) = (now.wall, 0, 0) }
+    clocks = now
+    (self.time, self.lasted, self.level) = (time, lasted, level)
   }
 
   /// - Returns: how much time has passed for sure, and for how long a jump has been there since. After a long time off
@@ -81,17 +94,24 @@ struct TrustedTime: Hashable {
       fields[name].flatMap { Int64($0) }.flatMap { (0...(1 << 40)).contains($0) ? $0 : nil }
     }
     guard let boot = fields["Boot"], let uptime = number("Uptime"), let wall = number("Wall"),
-      let time = number("Trusted"), let lasted = number("Lasted"), time <= wall
+      let time = number("Trusted"), let lasted = number("Lasted"), let level = number("Level"), time <= wall
     else { return nil }
     clocks = Clocks(boot: boot, uptime: uptime, wall: wall)
-    (self.time, self.lasted) = (time, lasted)
+    (self.time, self.lasted, self.level) = (time, lasted, level)
+  }
+
+  /// Whether the wall clock has jumped since, in the same run of the machine, by more than a pause or a start explains.
+  func hasJumped(until now: Clocks) -> Bool {
+    let passed = now.uptime - clocks.uptime
+    return clocks.boot == now.boot && now.wall - clocks.wall - passed > TrustedTime.bridge
   }
 
   /// What deleting waits for; nil: nothing.
   var words: String? {
     if ahead == 0 { return nil }
     let step: Int64 = ahead < 7200 ? 60 : 3600
-    let length = time == 0 ? "far" : Duration.seconds((ahead + step / 2) / step * step).postText
+    let isFar = ahead > 3650 * TrustedTime.day
+    let length = isFar ? "far" : Duration.seconds((ahead + step / 2) / step * step).postText
     return
       "the clock is \(length) ahead of the time that is known to have passed; nothing is deleted on its account "
       + "before it has been so for a day"
@@ -99,7 +119,8 @@ struct TrustedTime: Hashable {
 
   /// What is behind it in the file, of an earlier record that was longer, does not count.
   var text: String {
-    "Boot: \(clocks.boot)\nUptime: \(clocks.uptime)\nWall: \(clocks.wall)\nTrusted: \(time)\nLasted: \(lasted)\n\n"
+    "Boot: \(clocks.boot)\nUptime: \(clocks.uptime)\nWall: \(clocks.wall)\nTrusted: \(time)\nLasted: \(lasted)\n"
+      + "Level: \(level)\n\n"
   }
 }
 
@@ -107,24 +128,31 @@ extension Office {
   /// Looks at the clocks.
   /// - Parameters:
   ///   - isFirst: this command has changed nothing so far: without a record, the times of directories tell something.
-  ///   - noting: writes down what it saw.
-  /// - Returns: the time to delete by, seconds since 1970.
+  ///   - noting: writes down what it saw. Who does not, changes nothing.
+  /// - Returns: the time to delete by, seconds since 1970; 0 if nothing tells.
   @discardableResult
   func timeToDeleteBy(isFirst: Bool = false, noting: Bool = true) -> Int64 {
-    let before = timeRecord()
+    var before = timeRecord()
     let clocks = TrustedTime.Clocks(
       boot: Host.bootID, uptime: Clock.sinceBoot / 1_000_000_000, wall: Clock.wall / 1_000_000_000)
-    let newest = before == nil && isFirst ? lastUse(before: clocks.wall) : nil
-    let now = TrustedTime(before, clocks, newest: newest)
-    if !noting { return now.time }
-    note(now)
+    let isOpen = isFirst || !noting
+    if before == nil, !isOpen { return 0 }
+    var now = TrustedTime(before, clocks, newest: before == nil ? lastUse(before: clocks.wall) : nil)
+    if !noting { return min(now.time, clocks.wall) }
+    if !note(now), let old = before?.clocks, old.boot != clocks.boot,
+      clocks.wall - old.wall > TrustedTime.stale
+    {
+      // Another's office, and nobody there has looked for long.
+      if !isOpen { return 0 }
+      (before, now) = (nil, TrustedTime(nil, clocks, newest: lastUse(before: clocks.wall)))
+    }
     waitingForClock = now.words
     // A jump that was seen is told of once; after a long time off, only if somebody asks.
-    if let words = now.words, now.lasted == 0, before?.clocks.boot == clocks.boot {
+    if let words = now.words, before?.hasJumped(until: clocks) == true {
       warn(words)
       waitingForClock = nil
     }
-    return now.time
+    return min(now.time, clocks.wall)
   }
 
   private func timeRecord() -> TrustedTime? {
@@ -132,16 +160,32 @@ extension Office {
     return (try? file.readAll(limit: 4096)).flatMap { TrustedTime($0) }
   }
 
-  private func note(_ time: TrustedTime) {
+  /// - Returns: whether it could be written.
+  private func note(_ time: TrustedTime) -> Bool {
     let text = Array(time.text.utf8)
+    let made: Path
     do throws(Errno) {
       let file = try root.open(Layout.clock, .write)
       let status = try file.status()
-      if status.kind == .regular, status.links == 1 { try file.write(text, at: 0) }
-    } catch .noEntry {
-      guard let file = try? root.open(Layout.clock, .create(permissions: 0o666)) else { return }
-      if (try? file.write(text)) == nil { try? root.remove(Layout.clock) }
-    } catch {}
+      if status.kind == .regular, status.links == 1 {
+        try file.write(text, at: 0)
+        return true
+      }
+      made = Layout.newClock
+    } catch .noEntry { made = Layout.clock } catch .denied { made = Layout.newClock } catch { return false }
+    do throws(Errno) {
+      // One that is not ours to write is replaced, if the directory is.
+      if made != Layout.clock { do throws(Errno) { try root.remove(made) } catch .noEntry {} }
+      let file = try root.open(made, .create(permissions: 0o666))
+      do throws(Errno) {
+        try file.write(text)
+        if made != Layout.clock { try root.replace(Layout.clock, with: made) }
+      } catch {
+        try? root.remove(made)
+        throw error
+      }
+      return true
+    } catch { return false }
   }
 
   /// When names changed last in the directories of the office, by their own times; nil if nobody can tell.

@@ -102,6 +102,33 @@ import Testing
     #expect(box.entries("done").count == 1)
   }
 
+  /// Root has swept once, long ago, and left its record of the time; a user whose office it is, or whose mailbox only,
+  /// deletes all the same.
+  @Test(.needsOtherUser, arguments: [true, false])
+  func whatIsOldGoesWhereTheRecordOfTheTimeIsRoots(isOffice: Bool) throws {
+    let now = Clock.wall / 1_000_000_000
+    let then = now - 20 * 86_400
+    try box.write("spool/mailboxes/stock/done/1000000000.M1P1.host,A=1,D=\(now - 10 * 86_400)", "old")
+    try box.write(
+      "spool/.clock",
+      "Boot: another\nUptime: 9\nWall: \(then)\nTrusted: \(then)\nLasted: 0\nLevel: 0\n\n")
+    try box.script(
+      """
+      chmod -R a+rX spool; chmod a+rx .; chown -R 65534:65534 spool/\(isOffice ? "" : "mailboxes/stock")
+      chown 0:0 spool/.clock; chmod 644 spool/.clock
+      """)
+    let swept = try box.shell("\(Machine.asNobody) post sweep")
+    let record = try box.read("spool/.clock")
+    if isOffice {
+      // Three weeks of which nobody knows: the record is the user's now, and a day begins.
+      #expect(swept.code == 0 && swept.errors == "", "\(swept.errors)")
+      #expect(box.entries("done").count == 1 && !record.contains("Wall: \(then)"))
+      #expect(try box.script("stat -c %u spool/.clock; ls -A spool | grep -c clock") == "65534\n1\n")
+    } else {
+      #expect(box.entries("done").isEmpty && record.contains("Wall: \(then)"), "\(swept.errors)")
+    }
+  }
+
   @Test func oldLogsGoWithTheLettersTheyTellOf() throws {
     try box.write("spool/mailboxes/stock/log/2020-01-01", "old\n")
     try box.must("send", "orders", "-m", "a")

@@ -200,9 +200,20 @@ import Testing
     #expect(places == [1, 0, 0, 0, 0, 0])
   }
 
+  /// It has been linked into a copy of the office, which keeps what it has.
+  @Test func aRecordThatIsSomebodyElsesTooIsReplaced() throws {
+    try box.must("send", "orders", "-m", "a")
+    try box.script("mkdir elsewhere; ln spool/.clock elsewhere/clock; echo left > spool/.clock.new")
+    let before = try box.read("spool/.clock")
+    _ = try sweep(ahead: 10 * 24 * TimeTests.hour)
+    #expect(try box.read("elsewhere/clock") == before)
+    #expect(try box.read("spool/.clock") != before && !box.exists("spool/.clock.new"))
+    #expect(box.topicEntries("cur").count == 1)
+  }
+
   @Test func aRecordThatCannotBeWrittenIsReadAllTheSame() throws {
     try box.must("send", "orders", "-m", "a")
-    try box.script("mkdir elsewhere; ln spool/.clock elsewhere/clock")  // somebody else's, for all we know
+    try box.script("mkdir elsewhere; ln spool/.clock elsewhere/clock; mkdir spool/.clock.new")
     let before = try box.read("spool/.clock")
     for hours in [0, 30] as [Int64] {
       _ = try sweep(ahead: 10 * 24 * TimeTests.hour, after: hours * TimeTests.hour)
@@ -211,6 +222,16 @@ import Testing
     }
     _ = try sweep(ahead: 0, after: 8 * 24 * TimeTests.hour)
     #expect(box.topicEntries("cur").isEmpty)
+  }
+
+  @Test func aSenderWithoutARecordOfTheTimeDeletesNothingAndSaysNothing() throws {
+    try box.write("spool/topics/orders/tmp/foreign", "being written")
+    try box.script("rm spool/.clock")
+    for _ in 1...2 {
+      let sent = try at(30 * 24 * TimeTests.hour, "send", "orders", "-m", "a")
+      #expect(sent.code == 0 && sent.errors == "")
+      #expect(box.topicEntries("tmp") == ["foreign"] && !box.exists("spool/.clock"))
+    }
   }
 
   /// If it were otherwise, whoever subscribes anew would get letters from the topic that are done.

@@ -275,6 +275,8 @@ package struct Status: Sendable {
   package let modifiedNanoseconds: Int
   /// Last change of anything about the file, its names too, seconds since 1970. Nobody can set it back.
   package let changed: Int64
+  /// When it was read last, as far as the mount takes note of that, seconds since 1970.
+  package let accessed: Int64
 
   init(_ buffer: stat) {
     kind =
@@ -296,5 +298,6 @@ package struct Status: Sendable {
     modified = min(max(Int64(buffer.st_mtim.tv_sec), far.lowerBound), far.upperBound)
     modifiedNanoseconds = min(max(buffer.st_mtim.tv_nsec, 0), 999_999_999)
     changed = min(max(Int64(buffer.st_ctim.tv_sec), far.lowerBound), far.upperBound)
+    accessed = min(max(Int64(buffer.st_atim.tv_sec), far.lowerBound), far.upperBound)
   }
 }

@@ -87,7 +87,7 @@ extension Inspection {
       }
       let what =
         EntryName(entry).id.isOurs
-        ? "was being written by a sender that is dead" : "has not changed for more than 36 hours"
+        ? "was being written by a sender that is dead" : "has not been written for more than 36 hours"
       found(.debris, path, what, cure: "removes it") { () throws(PostError) in
         try puttingRight("cannot be removed") { () throws(Errno) in
           try office.removeDebris(path)

@@ -240,12 +240,12 @@ extension Office {
     }
   }
 
-  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it. By the time that
-  /// nobody can set back, too: `cp -p` gives what it has just written the times of years ago.
+  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it: Maildir counts from
+  /// when it was last read, and what tar(1) or rsync(1) has just written bears an old time of writing.
   /// - Parameter noting: something is to be deleted by it.
   func isOldDebris(_ path: Path, noting: Bool = false) throws(Errno) -> Bool {
     let status = try root.status(path)
-    let end = max(status.modified, status.changed) + Office.foreignDebrisAge
+    let end = max(status.modified, status.accessed) + Office.foreignDebrisAge
     // Nearly always the first says no.
     return Clock.wall / 1_000_000_000 > end && timeToDeleteBy(noting: noting) > end
   }

@@ -192,41 +192,10 @@ import Testing
     }
     #expect(try office.check("--repair") == [])
     try box.script("touch -h -d '-2 days' spool/topics/orders/tmp/10.x")
-    #expect(try office.check("--repair") == [], "it has come just now, whatever its time says")
-    guard Machine.canControl else { return }
     #expect(
-      try check(after: 48, "--repair").contains {
+      try office.check("--repair").contains {
         $0.hasPrefix("topics/orders/tmp/10.x: ") && $0.contains("and old; repaired: set aside")
       })
-  }
-
-  /// Checks so many hours later.
-  private func check(after hours: Int64, _ words: String...) throws -> [String] {
-    let check = try Traced(
-      box, [Sandbox.binary, "check"] + words.map { Path($0) }, clockOffset: hours * 3600)
-    check.bootOffset = hours * 3600
-    return try check.wait().lines
-  }
-
-  /// With the record of the time, and without: then the directories tell that the office was used lately.
-  @Test(.needsPtrace, arguments: [true, false])
-  func aForeignFileIsDebrisOnceNothingAboutItHasChangedFor36Hours(hasRecord: Bool) throws {
-    try box.script("echo letter > old; touch -d '-9 days' old; cp -p old spool/topics/orders/tmp/foreign")
-    try box.must("send", "orders", "-m", "d")
-    try box.must("sweep")
-    try office.expectClean()
-    #expect(box.topicEntries("tmp") == ["foreign"], "its writer may be at it")
-    let words = "topics/orders/tmp/foreign: has not changed for more than 36 hours"
-    #expect(try check(after: 35).contains { $0.hasPrefix(words) } == false)
-    if !hasRecord {
-      let used = Clock.wall / 1_000_000_000 + 36 * 3600
-      try box.script("rm spool/.clock; touch -d @\(used) spool/mailboxes/stock/new")
-    }
-    #expect(try check(after: 37).contains { $0.hasPrefix(words) })
-    #expect(box.exists("spool/.clock") == hasRecord, "who only looks changes nothing")
-    let repaired = try check(after: 37, "--repair").first { $0.hasPrefix(words) }
-    #expect(repaired?.hasSuffix("; repaired: removed") == true)
-    #expect(box.topicEntries("tmp").isEmpty)
   }
 
   // MARK: Holders

@@ -64,6 +64,9 @@ import Testing
       "topics/orders/tmp/\(ours)", "echo x > $it", "was being written by a sender that is dead", "removed"),
     Trouble(
       "mailboxes/stock/tmp/\(ours)", "echo x > $it", "was being written by a sender that is dead", "removed"),
+    Trouble(
+      "topics/orders/tmp/foreign", "echo x > $it; touch -d '-37 hours' $it",
+      "has not been written for more than 36 hours", "removed"),
     Trouble("topics/orders/new/1.2.foreign", "echo x > $it", "is accepted, and nobody sorts it", "sorted"),
     Trouble(
       "topics/orders/subscribers/.stock", "echo 'Since: 0' > $it",

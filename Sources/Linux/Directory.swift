@@ -19,8 +19,10 @@ package struct Directory: ~Copyable {
 
   private var fd: Int32 { file.descriptor }
 
-  package borrowing func directory(_ name: Path) throws(Errno) -> Directory {
-    Directory(owning: try name.call { openat(fd, $0, Directory.flags) })
+  /// - Parameter following: whether the name may be a symlink; else that is ENOTDIR.
+  package borrowing func directory(_ name: Path, following: Bool = true) throws(Errno) -> Directory {
+    let flags = Directory.flags | (following ? 0 : O_NOFOLLOW)
+    return Directory(owning: try name.call { openat(fd, $0, flags) })
   }
 
   package borrowing func open(_ name: Path, _ mode: OpenMode) throws(Errno) -> File {

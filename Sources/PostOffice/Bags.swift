@@ -150,9 +150,12 @@ extension Office {
   }
 
   func openIfThere(_ folder: Path) throws(Errno) -> OpenFolder? {
-    do throws(Errno) { return OpenFolder(folder, try root.directory(folder)) } catch .noEntry {
+    let isBag = Bag(folder.name) != nil
+    do throws(Errno) {
+      return OpenFolder(folder, try root.directory(folder, following: !isBag))
+    } catch .noEntry {
       return nil
-    } catch let error where (error == .notDirectory || error == .loop) && Bag(folder.name) != nil {
+    } catch let error where isBag && (error == .notDirectory || error == .loop) {
       return nil  // planted
     }
   }

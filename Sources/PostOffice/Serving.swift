@@ -33,7 +33,8 @@ extension Watcher {
       case .claimer: desk.schedule.foundClaimer(now: Clock.monotonic)
       }
     } else if desk.isScanned {
-      do throws(PostError) { try noticeMissed(desk) } catch { office.warn(error.message) }  // these are claimed
+      // Whatever comes of it, these are claimed.
+      do throws(PostError) { try noticeMissed(desk) } catch { office.warn(error.message) }
     }
     return claims
   }

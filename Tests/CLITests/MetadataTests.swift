@@ -7,6 +7,22 @@ import Testing
 @Suite struct MetadataTests {
   // MARK: Times
 
+  /// A symlink in the place of a bag would lead out of the spool.
+  @Test func aSymlinkIsNoBag() throws {
+    let box = try Sandbox()
+    try box.open("stock")
+    try box.script(
+      """
+      mkdir home spool/mailboxes/stock/bags; echo private > home/1795765752.M1P1.host
+      ln -s ../../../../home spool/mailboxes/stock/bags/new.0000000001
+      ln -s ../../../../home spool/mailboxes/stock/bags/done.0000000001
+      echo 'Keep-Done: 1s' > spool/mailboxes/stock/mailbox.conf; post send orders -m mine
+      """)
+    #expect(try box.must("read", "stock", "--all") == "mine")
+    try box.must("sweep")
+    #expect(try box.read("home/1795765752.M1P1.host") == "private\n")
+  }
+
   /// tmpfs and btrfs keep any time.
   @Test(
     .enabled(if: Sandbox.memory != nil),

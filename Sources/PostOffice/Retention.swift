@@ -92,7 +92,7 @@ extension Office {
   ///     last changed.
   fileprivate func prune(
     _ folder: Path, before oldest: Int64, now: Int64, bags limit: Int = .max,
-    willGo: (LetterID) -> Void = { _ in }, _ time: (_ file: (folder: Path, name: Path), EntryName) -> Int64?
+    willGo: (LetterID) -> Void = { _ in }, _ time: (_ name: Path, EntryName) -> Int64?
   ) throws(PostError) {
     var (visited, removed) = (0, 0)
     var emptied = [Path]()
@@ -104,7 +104,7 @@ extension Office {
         try directory.forEachName { bytes in
           let name = Path(bytes)
           let entry = EntryName(name)
-          let told = time((path, name), entry).flatMap { $0 <= now ? $0 : nil }
+          let told = time(name, entry).flatMap { $0 <= now ? $0 : nil }
           if told ?? changed(path / name) < oldest {
             old.append((name, entry.id))
           } else {
@@ -141,12 +141,11 @@ extension Topic {
   fileprivate func prune(_ now: Int64, bags: Int = .max) throws(PostError) {
     guard let keep = try office.settings(ofTopic: name).keep else { return }
     let oldest = now - keep.wholeSeconds
-    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { file, entry in
+    try office.prune(layout.cur, before: oldest, now: now, bags: bags) { name, entry in
       guard let sent = entry.id.sent, !entry.id.isIssued, sent < oldest else { return entry.id.sent }
-      // A foreign name tells when its delivery began. What was saved here, or moved by hand, may be from anywhere.
+      // A foreign name tells when its delivery began. What a mail reader saved here may be from anywhere.
       let latest = sent + LetterID.deliveryLimit
-      guard latest < oldest, EntryName.flags(of: file.name).isEmpty else { return nil }
-      return (try? office.root.status(file.folder / file.name))?.isUnsorted == true ? nil : latest
+      return latest < oldest && EntryName.flags(of: name).isEmpty ? latest : nil
     }
   }
 }
@@ -169,8 +168,8 @@ extension Mailbox {
     }
     if bags < .max { return }
     let lastDay = UTC(seconds: oldest).date
-    try office.prune(layout[.log], before: oldest, now: now) { file, _ in
-      let day = file.name.description
+    try office.prune(layout[.log], before: oldest, now: now) { name, _ in
+      let day = name.description
       return day.count == lastDay.count && day.first?.isNumber == true && day < lastDay ? .min : now
     }
   }

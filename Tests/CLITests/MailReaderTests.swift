@@ -188,7 +188,7 @@ import Testing
 
   /// As mbsync and mv do. Its name may be of years ago, and another letter's.
   @Test(arguments: [
-    "1000000000.1_1.host:2,S", "order.json:2,", "%.1_1.host,U=4:2,FS", "1000000000.1_1.host", "order.json",
+    "1000000000.1_1.host:2,S", "order.json:2,", "%.1_1.host,U=4:2,FS", "order.json",
     "%.1_1.host",
   ])
   func whatWasMovedThereIsDeliveredHoweverOldItSeems(given: String) throws {

@@ -10,39 +10,6 @@ import Testing
 
   init() throws { office = try WatchBox() }
 
-  /// Writes down its process number and its letters' numbers, and works until the file `go` is in the sandbox, a
-  /// minute at most.
-  private static let working =
-    "echo $$ \"$POST_ID\" >> $POST_SPOOL/../begun; n=0; "
-    + "until test -e $POST_SPOOL/../go || test $n = 6000; do n=$((n+1)); sleep 0.01; done"
-
-  private func begun(_ count: Int = 1) -> Bool { eventually { office.lines(of: "begun").count >= count } }
-
-  /// The process of the handler of a letter.
-  private func handler(of id: String) -> String {
-    let line = office.lines(of: "begun").last { $0.hasSuffix(" " + id) } ?? "- -"
-    return String(line.split(separator: " ")[0])
-  }
-
-  /// kill -9, of this process alone, and waits until it is gone.
-  private func kill(_ pid: String) throws {
-    try office.signal("KILL", pid)
-    #expect(eventually { !office.isAlive(pid) })
-  }
-
-  /// Sweeps until these letters wait, once tried. What a killed shell started lives on for a moment.
-  private func takesBack(_ ids: [String]) throws -> Bool {
-    try eventually(within: 10) {
-      try box.must("sweep")
-      return box.entries("new") == ids.map { "\($0),A=1" }
-    }
-  }
-
-  private func kill(_ watcher: Running) throws {
-    try office.signal("KILL", "\(watcher.pid)")
-    _ = try watcher.wait()
-  }
-
   /// The highest number below the limit and below 190 that no script uses: not 3 to 19, 63, 99 and 100.
   private static let numbers: [(limit: String, number: String?)] = [
     ("16", nil), ("20", nil), ("21", "20"), ("63", "62"), ("64", "62"), ("65", "64"), ("100", "98"),
@@ -73,17 +40,17 @@ import Testing
 
   /// Then the watcher alone shows that the letter is held.
   @Test func withoutRoomForADescriptorTheWatcherHoldsTheLetter() throws {
-    try office.subscribe(BeaconDescriptorTests.working)
+    try office.subscribe(WatchBox.working)
     let id = try office.send()
     let watcher = try box.start(["/bin/bash", "-c", "ulimit -Sn 16; exec post watch"])
-    #expect(begun())
+    #expect(office.begun())
     for _ in 1...3 {
       try box.must("sweep")
       #expect(try box.post("read", "stock").code == 1)
     }
-    try kill(watcher)
-    #expect(office.isAlive(handler(of: id)))
-    #expect(try takesBack([id]))
+    try office.kill(watcher)
+    #expect(office.isAlive(office.handler(of: id)))
+    #expect(try office.takesBack([id]))
     try box.write("go", "")
   }
 
@@ -100,14 +67,14 @@ import Testing
     )
     let id = try office.send()
     let watcher = try office.start()
-    #expect(begun())
+    #expect(office.begun())
     for _ in 1...3 {
       try box.must("sweep")
       #expect(try box.post("read", "stock").code == 1)
     }
     #expect(box.inHands() == ["\(id),A=1"])
     if !wrapper.hasPrefix("sudo") {  // which closes what it did not open
-      try kill(watcher)
+      try office.kill(watcher)
       try box.must("sweep")
       #expect(box.inHands() == ["\(id),A=1"])
     }

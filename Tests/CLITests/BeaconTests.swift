@@ -10,55 +10,22 @@ import Testing
 
   init() throws { office = try WatchBox() }
 
-  /// Writes down its process number and its letters' numbers, and works until the file `go` is in the sandbox, a
-  /// minute at most.
-  private static let working =
-    "echo $$ \"$POST_ID\" >> $POST_SPOOL/../begun; n=0; "
-    + "until test -e $POST_SPOOL/../go || test $n = 6000; do n=$((n+1)); sleep 0.01; done"
-
-  private func begun(_ count: Int = 1) -> Bool { eventually { office.lines(of: "begun").count >= count } }
-
-  /// The process of the handler of a letter.
-  private func handler(of id: String) -> String {
-    let line = office.lines(of: "begun").last { $0.hasSuffix(" " + id) } ?? "- -"
-    return String(line.split(separator: " ")[0])
-  }
-
   private func id(_ name: String) -> String { String(name.prefix { $0 != "," }) }
-
-  /// kill -9, of this process alone, and waits until it is gone.
-  private func kill(_ pid: String) throws {
-    try office.signal("KILL", pid)
-    #expect(eventually { !office.isAlive(pid) })
-  }
-
-  /// Sweeps until these letters wait, once tried. What a killed shell started lives on for a moment.
-  private func takesBack(_ ids: [String]) throws -> Bool {
-    try eventually(within: 10) {
-      try box.must("sweep")
-      return box.entries("new") == ids.map { "\($0),A=1" }
-    }
-  }
-
-  private func kill(_ watcher: Running) throws {
-    try office.signal("KILL", "\(watcher.pid)")
-    _ = try watcher.wait()
-  }
 
   // MARK: The name and the lock
 
   @Test func theNameTellsTheByteThatIsLocked() throws {
-    try office.subscribe(BeaconTests.working, "Parallel: 2")
+    try office.subscribe(WatchBox.working, "Parallel: 2")
     let ids = try [office.send("1"), office.send("2")]
     let watcher = try office.start()
-    #expect(begun(2))
+    #expect(office.begun(2))
     let names = office.names("cur")
     #expect(names.map(\.withoutBeacon) == ids.map { "\($0),A=1" })
     let bytes = try names.map { try #require($0.beacon) }
     #expect(Set(bytes).count == 2 && bytes.allSatisfy { $0 < 1 << 62 })
     for name in names { #expect(try box.shines(name)) }
     for (id, byte) in zip(ids, bytes) {
-      let info = try box.script("cat /proc/\(handler(of: id))/fdinfo/189")
+      let info = try box.script("cat /proc/\(office.handler(of: id))/fdinfo/189")
       #expect(
         info.contains("OFDLCK") && info.contains(" READ ") && info.contains(" \(byte) \(byte)\n"), "\(info)")
     }
@@ -112,14 +79,14 @@ import Testing
       "stock", ["Handler: exec \(try office.program(script))", "Parallel: 2", "Tries: 9"] + settings)
     try office.sendMany(mode == "exec" ? 2 : 4)
     let watcher = try office.start()
-    #expect(begun(mode == "exec" ? 2 : 4))
+    #expect(office.begun(mode == "exec" ? 2 : 4))
     return watcher
   }
 
   @Test(arguments: modes) func aLivingHandlerKeepsItsOwnAndNoSiblings(mode: String) throws {
     let watcher = try twoHandlers(mode)
     let (before, all) = (office.names("cur"), office.lines(of: "begun"))
-    try kill(watcher)
+    try office.kill(watcher)
     try box.must("sweep")
     #expect(office.names("cur") == before, "both live")
     let pids = Set(all.map { $0.split(separator: " ")[0] }).sorted()
@@ -127,11 +94,11 @@ import Testing
     func letters(_ pid: Substring) -> [String] {
       all.map { $0.split(separator: " ") }.filter { $0[0] == pid }.map { String($0[1]) }.sorted()
     }
-    try kill(String(pids[0]))
-    #expect(try takesBack(letters(pids[0])))
+    try office.kill(String(pids[0]))
+    #expect(try office.takesBack(letters(pids[0])))
     #expect(office.names("cur").map { id($0) } == letters(pids[1]))
-    try kill(String(pids[1]))
-    #expect(try takesBack((letters(pids[0]) + letters(pids[1])).sorted()))
+    try office.kill(String(pids[1]))
+    #expect(try office.takesBack((letters(pids[0]) + letters(pids[1])).sorted()))
     #expect(office.names("cur").isEmpty)
   }
 
@@ -146,21 +113,21 @@ import Testing
     let daemon = BeaconTests.daemon
     let script =
       mode.hasPrefix("Batch")
-      ? "if mkdir $POST_SPOOL/../first; then \(daemon); exit 0; fi; \(BeaconTests.working)"
-      : #"IFS= read -r l; id=${l#*\"id\":\"} id=${id%%\"*}; if mkdir $POST_SPOOL/../first; then \#(daemon); echo "done $id"; exit 0; fi; \#(BeaconTests.working)"#
+      ? "if mkdir $POST_SPOOL/../first; then \(daemon); exit 0; fi; \(WatchBox.working)"
+      : #"IFS= read -r l; id=${l#*\"id\":\"} id=${id%%\"*}; if mkdir $POST_SPOOL/../first; then \#(daemon); echo "done $id"; exit 0; fi; \#(WatchBox.working)"#
     try office.configure("stock", ["Handler: exec \(try office.program(script))", mode, "Tries: 9"])
     let watcher = try office.start()
     defer { _ = try? box.shell("kill -9 $(cat daemons)") }
     try office.send("1")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     let second = try office.send("2")
-    #expect(begun())
+    #expect(office.begun())
     try box.must("sweep")
     #expect(box.inHands() == ["\(second),A=1"])
-    try kill(watcher)
-    try kill(String(office.lines(of: "begun")[0].split(separator: " ")[0]))
+    try office.kill(watcher)
+    try office.kill(String(office.lines(of: "begun")[0].split(separator: " ")[0]))
     #expect(office.lines(of: "daemons").allSatisfy { office.isAlive($0) })
-    #expect(try takesBack([second]))
+    #expect(try office.takesBack([second]))
   }
 
   @Test func norDoesOneThatTheCommandOfAReaderLeft() throws {
@@ -177,33 +144,33 @@ import Testing
     _ = try reader.wait()
     try box.must("sweep")
     #expect(box.inHands() == ["\(last),A=1"])
-    try kill(office.lines(of: "second")[0])
-    #expect(try takesBack([last]))
+    try office.kill(office.lines(of: "second")[0])
+    #expect(try office.takesBack([last]))
   }
 
   /// All mailboxes share a letter's inode, and any subscriber may lock what it may read.
   @Test func whoLocksTheLetterPinsItNowhere() throws {
-    try office.subscribe(BeaconTests.working)
+    try office.subscribe(WatchBox.working)
     let id = try office.send()
     let watcher = try office.start()
-    #expect(begun())
+    #expect(office.begun())
     let folder = try Directory(box.spool).status("mailboxes/stock").inode
     let locks = try [0, 1, folder, try #require(box.entries("cur")[0].beacon)].map {
       try ByteLock(box.spool / "topics/orders/cur/\(id)", byte: $0)
     }
-    try kill(watcher)
-    try kill(handler(of: id))
-    #expect(try takesBack([id]))
+    try office.kill(watcher)
+    try office.kill(office.handler(of: id))
+    #expect(try office.takesBack([id]))
     withExtendedLifetime(locks) {}
   }
 
   // MARK: What changes beside a living holder
 
   @Test(.needsSwelling) func sweepsThatReplaceDirectoriesLeaveItItsLetter() throws {
-    try office.subscribe(BeaconTests.working)
+    try office.subscribe(WatchBox.working)
     let id = try office.send("1")
     let watcher = try office.start()
-    #expect(begun())
+    #expect(office.begun())
     for round in 1...3 {
       try office.send("another \(round)", to: "orders")
       try box.swell(
@@ -212,27 +179,27 @@ import Testing
       #expect(box.inHands().filter { $0.hasPrefix(id) } == ["\(id),A=1"])
     }
     try box.must("pause", "stock")
-    try kill(watcher)
+    try office.kill(watcher)
     try box.swell("spool/mailboxes/stock/new", "spool/mailboxes/stock/cur")
     try box.must("sweep")
     #expect(box.inHands() == ["\(id),A=1"])
     #expect(try box.must("read", "stock", "--all") == "another 1another 2another 3")
     try box.write("go", "")
-    #expect(eventually { !office.isAlive(handler(of: id)) })
-    #expect(try takesBack([id]))
+    #expect(eventually { !office.isAlive(office.handler(of: id)) })
+    #expect(try office.takesBack([id]))
   }
 
   @Test func inStrictOrderNothingOvertakesALetterInTheHandsOfTheLiving() throws {
-    try office.subscribe(BeaconTests.working, "Order: strict")
+    try office.subscribe(WatchBox.working, "Order: strict")
     try office.sendMany(3)
     let ids = office.names("new")
     let watcher = try office.start()
-    #expect(begun())
-    try kill(watcher)
+    #expect(office.begun())
+    try office.kill(watcher)
     try box.must("sweep")
     #expect(try box.post("read", "stock").code != 0)
     #expect(box.inHands() == ["\(ids[0]),A=1"] && box.entries("new") == Array(ids[1...]))
-    try kill(handler(of: ids[0]))
+    try office.kill(office.handler(of: ids[0]))
     #expect(try eventually { try box.post("read", "stock").text == "1" })
     #expect(try box.must("read", "stock", "--all") == "23")
   }

@@ -8,25 +8,36 @@ let package = Package(
   name: "post",
   products: [
     .executable(name: "post", targets: ["post"]),
-    .library(name: "PostOffice", targets: ["PostOffice"]),
+    .library(name: "PostOffice", targets: ["PostOffice", "Watching"]),
   ],
   dependencies: [],
   targets: [
-    // Letters flow one way: post -> PostOffice -> Linux. Nothing looks back up.
+    // The walls of the house; a target names only targets above it in this list.
     .systemLibrary(name: "CLinux"),
-    .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: strict),
-    .target(name: "PostOffice", dependencies: ["Linux"], swiftSettings: strict),
-    .target(name: "Commands", swiftSettings: strict),
+    .target(name: "Text", swiftSettings: strict),
+    .target(name: "Scheduling", swiftSettings: strict),
+    .target(name: "Linux", dependencies: ["CLinux", "Text"], swiftSettings: strict),
+    .target(name: "PostOffice", dependencies: ["Linux", "Scheduling", "Text"], swiftSettings: strict),
+    .target(
+      name: "Watching", dependencies: ["PostOffice", "Linux", "Scheduling", "Text"], swiftSettings: strict),
+    .target(name: "Commands", dependencies: ["Text"], swiftSettings: strict),
     .executableTarget(
-      name: "post", dependencies: ["PostOffice", "Linux", "Commands"], swiftSettings: strict),
+      name: "post", dependencies: ["Watching", "PostOffice", "Linux", "Text", "Commands"],
+      swiftSettings: strict),
 
     .systemLibrary(name: "CTrace", path: "Tests/CTrace"),
     .target(
       name: "TestKit", dependencies: ["Linux", "Commands", "CTrace"], path: "Tests/TestKit",
       swiftSettings: strict),
+    .testTarget(name: "TextTests", dependencies: ["Text", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "SchedulingTests", dependencies: ["Scheduling", "TestKit"], swiftSettings: strict),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestKit"], swiftSettings: strict),
     .testTarget(
-      name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "TestKit"], swiftSettings: strict),
+      name: "PostOfficeTests", dependencies: ["PostOffice", "Linux", "Text", "TestKit"], swiftSettings: strict
+    ),
+    .testTarget(
+      name: "WatchingTests", dependencies: ["Watching", "PostOffice", "Linux", "TestKit"],
+      swiftSettings: strict),
     .testTarget(name: "CommandsTests", dependencies: ["Commands", "TestKit"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["TestKit", "Linux", "post"], swiftSettings: strict),

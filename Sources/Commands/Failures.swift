@@ -1,6 +1,8 @@
 // The parser's words for what is wrong. Every message names the place (program and command) and ends
 // with a remedy; whatever the user typed is shown by Visible.
 
+import Text
+
 extension Parser {
   /// A usage error at the place the parser has got to.
   func failure(_ message: String) -> UsageError {
@@ -27,7 +29,7 @@ extension Parser {
     // The value may be long or secret: show the name alone, unless there is none.
     let shown = name.isEmpty ? argument[...] : argument[..<name.endIndex]
     let near = Suggestion.names(near: name, among: flags.map(\.long)).map { "--" + $0 }
-    return failure("unknown option \(Visible.word(shown))\(remedy(near))")
+    return failure("unknown option \(shownWord(shown))\(remedy(near))")
   }
 
   /// `-x`, or `-json` with one dash too few.
@@ -36,15 +38,15 @@ extension Parser {
     if let elsewhere = flagElsewhere({ $0.short?.asciiValue == unknown }) { return elsewhere }
     // One letter is near to nothing, and a byte that is not ASCII is only a part of one.
     let near = argument.count > 3 ? Suggestion.names(near: argument[1...], among: flags.map(\.long)) : []
-    let whole = Visible.word(argument)
-    let letter = unknown < 0x80 && argument.count > 2 ? "-\(Visible.text([unknown])) in \(whole)" : whole
+    let whole = shownWord(argument)
+    let letter = unknown < 0x80 && argument.count > 2 ? "-\(shownText([unknown])) in \(whole)" : whole
     return failure("unknown option \(letter)\(remedy(near.map { "--" + $0 }))")
   }
 
   /// `-q=5`, or `-w=5` for a flag that takes its value as `--wait=5` alone.
   func misplacedValue(_ flag: Flag, _ short: String, _ value: ArraySlice<UInt8>) -> UsageError {
     if case .optional = flag.value {
-      return failure("option \(short) takes no value; write --\(flag.long)=\(Visible.text(value))")
+      return failure("option \(short) takes no value; write --\(flag.long)=\(shownText(value))")
     }
     return failure("option \(short) takes no value; write \(short)")
   }
@@ -56,7 +58,7 @@ extension Parser {
     }
     let unbounded = command.operands.contains(where: \.isUnbounded)
     if operands.count > command.operands.count, !unbounded {
-      let surplus = Visible.word(operands[command.operands.count])
+      let surplus = shownWord(operands[command.operands.count])
       let hint = perhapsMeant.map { "did you mean \($0)? " } ?? ""
       throw failure("unexpected operand \(surplus); \(hint)usage: \(grammar.usage(of: command))")
     }
@@ -74,3 +76,9 @@ extension Parser {
     return nil
   }
 }
+
+/// Characters of the user's words shown at most: an argument may be 128 KiB long.
+private let shownLimit = 100
+
+func shownText(_ bytes: some Sequence<UInt8>) -> String { visible(Bytes(bytes), limit: shownLimit) }
+func shownWord(_ bytes: some Sequence<UInt8>) -> String { visibleWord(Bytes(bytes), limit: shownLimit) }

@@ -8,7 +8,7 @@ package typealias Bytes = [UInt8]
 /// One option, declared once.
 package final class Flag: Sendable {
   /// Whether an option takes a value; the text names it in help (`N`, `DIR`).
-  package enum Value: Sendable, Equatable {
+  package enum Argument: Sendable, Equatable {
     /// `--all`
     case none
     /// `--retry N`, `--retry=N`, and with a short name `-n N`, `-nN`.
@@ -22,14 +22,14 @@ package final class Flag: Sendable {
   /// One ASCII letter or digit: `n`.
   package let short: Character?
   /// What value it takes.
-  package let value: Value
+  package let value: Argument
   /// One line or several; may say the default. Lines too long for the help column are wrapped.
   package let help: String
   /// May be given more than once. Otherwise a second one is a usage error.
   package let repeats: Bool
 
   package init(
-    _ long: String, short: Character? = nil, value: Value = .none, repeats: Bool = false, help: String
+    _ long: String, short: Character? = nil, value: Argument = .none, repeats: Bool = false, help: String
   ) {
     (self.long, self.short, self.value, self.repeats, self.help) = (long, short, value, repeats, help)
   }

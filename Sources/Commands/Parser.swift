@@ -2,6 +2,8 @@
 // `--long=value`, `-n5`, `-n 5`, `-qv`, `-` is an operand, `--` ends the options. One pass from left to
 // right: the first mistake is the one reported, and help asked for before it wins. Pure: no I/O.
 
+import Text
+
 extension Grammar {
   /// Understands a command line, the program's own name left out.
   package func parse(_ arguments: [Bytes]) throws(UsageError) -> Parsed {
@@ -65,7 +67,7 @@ final class Parser {
   private func find(_ word: Bytes) throws(UsageError) -> Command {
     if let found = grammar.command(named: word) { return found }
     let near = Suggestion.names(near: word, among: (grammar.commands + [.help]).map(\.name))
-    throw failure("unknown command \(Visible.word(word))\(remedy(near))")
+    throw failure("unknown command \(shownWord(word))\(remedy(near))")
   }
 
   /// - Returns: an answer when it asks for help or the version.
@@ -94,7 +96,7 @@ final class Parser {
       guard let flag = flags.first(where: { $0.short?.asciiValue == argument[index] }) else {
         throw unknownShort(argument, at: index)
       }
-      let short = "-" + Visible.text([argument[index]])
+      let short = "-" + shownText([argument[index]])
       let rest = argument[(index + 1)...]
       if case .required(let label) = flag.value {
         return try record(flag, rest.isEmpty ? nextValue(of: short, label) : Bytes(rest))
@@ -114,7 +116,7 @@ final class Parser {
 
   private func noticeSeparateValue(of flag: Flag) {
     guard position < arguments.count, arguments[position].first != Self.dash else { return }
-    perhapsMeant = "--\(flag.long)=\(Visible.text(arguments[position]))"
+    perhapsMeant = "--\(flag.long)=\(shownText(arguments[position]))"
   }
 
   private func record(_ flag: Flag, _ value: Bytes?) throws(UsageError) -> Parsed? {

@@ -2,7 +2,7 @@
 // is no typing mistake and gets no suggestion.
 
 enum Suggestion {
-  /// Words longer than this are not compared; the work is quadratic in the length.
+  /// StderrCapture longer than this are not compared; the work is quadratic in the length.
   static let longestWord = 40
   /// Equally near names shown at most.
   static let mostNames = 3

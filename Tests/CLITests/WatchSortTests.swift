@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func allForeignFilesOfALargeDeliveryAreHandled() throws {
-    // More than one pass takes up (Topic.passLimit), and nothing happens afterwards.
+    // More than one pass takes up (Office.passLimit), and nothing happens afterwards.
     let made = try office.box.shell(
       """
       cd $POST_SPOOL/topics/orders && mkdir ../../../all && cd ../../../all &&

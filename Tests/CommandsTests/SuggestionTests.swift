@@ -36,36 +36,6 @@ struct SuggestionTests {
   }
 }
 
-struct VisibleTests {
-  @Test(arguments: [
-    (Bytes("plain".utf8), "plain"),
-    (Bytes("Zoë 日本 🦉".utf8), "Zoë 日本 🦉"),
-    (Bytes("a\tb\nc\rd\\".utf8), "a\\tb\\nc\\rd\\\\"),
-    ([0x00, 0x1b, 0x7f], "\\x00\\x1b\\x7f"),
-    ([0xff, 0x41, 0xc3], "\\xffA\\xc3"),
-    (Bytes("é🦉".utf8) + [0xff], "é🦉\\xff"),
-    ([0xe2, 0x82, 0x41], "\\xe2\\x82A"),
-    ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"),
-    (Bytes("\u{9b}31m".utf8), "\\u{9b}31m"),
-    (Bytes("\u{202e}\u{200b}\u{2028}\u{a0}".utf8), "\\u{202e}\\u{200b}\\u{2028}\\u{a0}"),
-  ])
-  func text(bytes: Bytes, expected: String) {
-    #expect(Visible.text(bytes) == expected)
-  }
-
-  @Test func longTextsAreCut() {
-    let limit = Visible.limit
-    #expect(Visible.text(Bytes(repeating: 0x61, count: limit)) == String(repeating: "a", count: limit))
-    #expect(
-      Visible.text(Bytes(repeating: 0x61, count: limit + 1)) == String(repeating: "a", count: limit) + "...")
-  }
-
-  @Test(arguments: [("a", "a"), ("", "''"), ("a b", "'a b'")])
-  func word(text: String, expected: String) {
-    #expect(Visible.word(Bytes(text.utf8)) == expected)
-  }
-}
-
 struct MistakesTests {
   @Test func theSampleIsSound() {
     #expect(sample.mistakes() == [])

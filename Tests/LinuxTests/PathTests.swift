@@ -24,11 +24,6 @@ import Testing
     #expect((Path("a") / "b").parent == "a")
   }
 
-  @Test func whatSteersATerminalIsShown() {
-    #expect(visible("a\u{1b}[31mb\n\u{9b}") == "a\\x1b[31mb\\x0a\\x9b")
-    #expect(visible("Grüße") == "Grüße")
-  }
-
   @Test(arguments: ["", "a", "ab", "b", "a.", "\u{e9}", "aa", "a/b"])
   func theOrderIsThatOfBytes(text: String) {
     for other in ["", "a", "ab", "b", "a.", "\u{e9}", "aa", "a/b"] {

@@ -1,0 +1,38 @@
+// Sending: what a publisher says and gives. How a letter is written is in Writing.swift, how it is accepted in
+// SendBatch.swift, how it reaches the mailboxes in Delivery.swift.
+
+import Linux
+
+/// What a publisher says about a letter.
+public struct Envelope: Sendable {
+  /// Its headers, in their order.
+  public var headers: [Headers.Field] = []
+
+  public init() {}
+
+  /// - Throws: bad data, if it cannot stand in a header.
+  public init(subject: String?, contentType: String? = nil) throws(PostError) {
+    if let subject { headers.append(try Headers.Field("Subject", subject)) }
+    if let contentType { headers.append(try Headers.Field("Content-Type", contentType)) }
+  }
+
+  /// Written by the office; a publisher cannot set them.
+  package static let reserved = [
+    "Message-ID", "Date", "From", "Post-Topic", "Content-Length", "Content-Digest",
+  ]
+
+  /// - Throws: bad data, naming the header that cannot stand in a letter.
+  func fields() throws(PostError) -> [Headers.Field] {
+    for field in headers {
+      if let name = Envelope.reserved.first(where: { $0.lowercased() == field.name.lowercased() }) {
+        throw PostError(.badData, "header \(name) is written by the post office; leave it out")
+      }
+    }
+    let size = headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 3 }
+    guard size <= Headers.blockLimit / 2 else {
+      throw PostError(
+        .badData, "the headers take more than \(Headers.blockLimit / 2) bytes; put them into the body")
+    }
+    return headers
+  }
+}

@@ -1,0 +1,42 @@
+// Pausing a mailbox by hand: a file in it, which outlives every watcher.
+
+import Linux
+import Text
+
+extension Mailbox {
+  /// Whether somebody has paused it: the watcher hands out none of its letters.
+  package var isPaused: Bool { (try? office.root.exists(layout.paused)) == true }
+
+  /// When it was paused, and by whom; nil if it is not.
+  package var pausedBy: String? { firstLine(of: layout.paused) }
+
+  /// Pauses the mailbox, durably: no watcher hands out its letters, until ``resume()``. Handlers at work go on.
+  public func pause() throws(PostError) {
+    if isPaused { return }
+    let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
+    try office.attemptWrite("cannot pause mailbox \(name)", in: layout.root) { () throws(Errno) in
+      try office.replace(
+        layout.paused, with: "\(stamp) paused by \(office.sender)\n", through: layout[.tmp])
+    }
+  }
+
+  /// Ends a pause, also one that the watcher made because the handler was broken: it is tried at once.
+  public func resume() throws(PostError) {
+    try attempt("cannot resume mailbox \(name)") { () throws(Errno) in
+      // The sign of the pause last: its going is what wakes the watcher.
+      for sign in [layout.broken, layout.paused] {
+        do throws(Errno) { try office.root.remove(sign) } catch .noEntry {}
+      }
+      try office.root.directory(layout.root).sync()
+    }
+  }
+
+  /// Why the watcher has paused this mailbox; nil if it has not.
+  package var brokenHandler: String? { firstLine(of: layout.broken) }
+
+  /// The first line of a small file; nil if there is none.
+  func firstLine(of path: Path) -> String? {
+    guard let bytes = try? office.root.open(path, .read).readAll(limit: 4096) else { return nil }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+  }
+}

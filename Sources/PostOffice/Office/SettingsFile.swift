@@ -1,0 +1,132 @@
+// Settings files: post.conf, topic.conf, mailbox.conf.
+
+import Linux
+import Text
+
+/// A settings file's lines. It is read as bytes: in a Swift String, CR LF is one character.
+struct SettingsFile {
+  /// The largest settings file that is read.
+  static let limit = 64 << 10
+
+  let path: Path
+  private(set) var lines: [[UInt8]] = []
+
+  init(path: Path, bytes: [UInt8]) {
+    self.path = path
+    lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
+      Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
+    }
+    if lines.last == [] { lines.removeLast() }
+  }
+
+  /// Puts the values in force.
+  /// - Throws: bad settings, naming file and line.
+  func apply(to settings: inout Settings, scope: Setting.Scope) throws(PostError) {
+    for (index, line) in lines.enumerated() {
+      let place = "\(path), line \(index + 1)"
+      guard let field = SettingsFile.field(line) else {
+        if SettingsFile.isBlank(line) { continue }
+        throw PostError(.badSettings, "\(place): not of the form 'Name: value'")
+      }
+      guard let setting = Setting.named(field.name), setting.scopes.contains(scope) else {
+        let known = Setting.all.filter { $0.scopes.contains(scope) }.map(\.name).joined(separator: ", ")
+        throw PostError(.badSettings, "\(place): unknown name '\(visible(field.name))'; known are \(known)")
+      }
+      guard setting.apply(field.value, &settings) else {
+        throw PostError(.badSettings, "\(place): \(setting.refusal(of: field.value))")
+      }
+    }
+  }
+
+  /// Gives a name a new value where it stands, or adds it at the end; comments and order stay.
+  mutating func set(_ name: String, to value: String) {
+    let line = Array("\(name): \(value)".utf8)
+    let place = lines.lastIndex { SettingsFile.field($0)?.name.lowercased() == name.lowercased() }
+    if let place { lines[place] = line } else { lines.append(line) }
+  }
+
+  var bytes: [UInt8] { lines.flatMap { $0 + [UInt8(ascii: "\n")] } }
+
+  private static func isBlank(_ line: [UInt8]) -> Bool {
+    let first = line.first { !$0.isBlank }
+    return first == nil || first == UInt8(ascii: "#")
+  }
+
+  private static func field(_ line: [UInt8]) -> Headers.Field? {
+    isBlank(line) ? nil : line.withUnsafeBytes { Headers.Field(line: $0[...]) }
+  }
+}
+
+extension Office {
+  /// The settings of a mailbox: its own, else the office's, else the defaults.
+  public func settings(of mailbox: Name) throws(PostError) -> Settings {
+    let settings = try settings(of: MailboxLayout(mailbox).settings, .mailbox)
+    // Otherwise a batch would seem done that nobody has seen.
+    if settings.handlerMode == .exec, settings.lettersAtOnce > 1, let line = settings.handler,
+      ShellWords.plain(line) == nil, ShellWords.adding(filesTo: line) == nil
+    {
+      throw PostError(
+        .badSettings,
+        "\(MailboxLayout(mailbox).settings): with Batch, files are added at the end of the Handler line, which is a "
+          + "comment or an operator; write \"$@\" where they belong")
+    }
+    return settings
+  }
+
+  /// The settings of the office itself: its own, else the defaults.
+  package func settings() throws(PostError) -> Settings { try settings(of: nil, .office) }
+
+  /// The settings of a topic: its own, else the office's, else the defaults.
+  public func settings(ofTopic topic: Name) throws(PostError) -> Settings {
+    try settings(of: TopicLayout(topic).settings, .topic)
+  }
+
+  private func settings(of room: Path?, _ scope: Setting.Scope) throws(PostError) -> Settings {
+    var settings = Settings()
+    try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
+    if let room { try settingsFile(room)?.apply(to: &settings, scope: scope) }
+    return settings
+  }
+
+  /// What is wrong with one settings file; nil if nothing is, or if it is missing.
+  func trouble(in path: Path, _ scope: Setting.Scope) -> PostError? {
+    var settings = Settings()
+    do throws(PostError) { try settingsFile(path)?.apply(to: &settings, scope: scope) } catch { return error }
+    return nil
+  }
+
+  /// Changes some settings of a mailbox; the file is replaced whole.
+  package func change(_ changes: [(name: String, value: String)], of mailbox: Name) throws(PostError) {
+    guard !changes.isEmpty else { return }
+    let layout = MailboxLayout(mailbox)
+    var file = try settingsFile(layout.settings) ?? SettingsFile(path: layout.settings, bytes: [])
+    for (name, value) in changes { file.set(name, to: value) }
+    var checked = Settings()
+    try file.apply(to: &checked, scope: .mailbox)
+    try attemptWrite("cannot write \(layout.settings)", in: layout.root) { () throws(Errno) in
+      try replace(layout.settings, with: String(decoding: file.bytes, as: UTF8.self), through: layout[.tmp])
+    }
+  }
+
+  private func settingsFile(_ path: Path) throws(PostError) -> SettingsFile? {
+    let bytes: [UInt8]
+    do throws(Errno) {
+      let file = try root.open(path, .readSettings)
+      guard try file.status().kind == .regular else { throw .invalid }
+      bytes = try file.readAll(limit: SettingsFile.limit + 1)
+    } catch .noEntry {
+      return nil
+    } catch let error where error == .invalid || error == .noDeviceAddress {
+      throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
+    } catch {
+      let trouble = PostError(error, "cannot read \(path)")
+      // The one will not pass by itself, the other may.
+      throw [.noPermission, .cannotCreate].contains(trouble.kind)
+        ? PostError(.badSettings, trouble.message) : trouble
+    }
+    guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
+      throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")
+    }
+    return SettingsFile(path: path, bytes: bytes)
+  }
+}

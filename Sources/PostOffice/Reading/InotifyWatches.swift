@@ -1,0 +1,141 @@
+// What the watcher watches: inotify on every directory where something may appear. Hints only: if
+// the kernel cannot watch, the watcher scans.
+
+import Linux
+
+/// The watches of a watcher.
+package struct InotifyWatches: ~Copyable {
+  /// Where the kernel cannot watch, everything is looked at this often. Nanoseconds.
+  package static let scanInterval: Int64 = 2_000_000_000
+
+  package enum Target: Hashable {
+    /// A topic appeared or went.
+    case topics
+    /// A mailbox appeared or went.
+    case mailboxes
+    /// The office's settings may have changed.
+    case office
+    /// A directory of a topic appeared.
+    case topic(Name)
+    /// A letter is being accepted, or was delivered by a foreign program.
+    case accepted(Name)
+    /// A letter arrived in a mailbox.
+    case arrived(Name)
+    /// A mailbox's settings may have changed.
+    case mailbox(Name)
+
+    /// Whether the directory may be sealed, so that another takes its place.
+    fileprivate var isReplaced: Bool {
+      switch self {
+      case .arrived, .accepted: true
+      default: false
+      }
+    }
+  }
+
+  let inotify: Inotify
+  private let spool: Path
+  private var targets: [Int32: Target] = [:]
+  private var watches: [Target: Int32] = [:]
+  /// The watch of a directory that was sealed: who has it open may still put a letter into it. One each: who is as
+  /// slow as a whole bag is found by looking.
+  private var sealed: [Target: Int32] = [:]
+  /// Hints that were heard before anybody asked.
+  private var early: [Hint] = []
+  /// What cannot be watched, because the user's watches are used up: it must be scanned.
+  private var unwatched: Set<Target> = []
+  /// The kernel does not tell of everything that happens here.
+  package var isDeaf = false
+  /// Everything must be scanned.
+  package var isBlind: Bool { isDeaf || !unwatched.isEmpty }
+  package var hasUnwatched: Bool { !unwatched.isEmpty }
+
+  package init(_ spool: Path) throws(PostError) {
+    self.spool = spool
+    inotify = try attempt("cannot watch", hint: "raise fs.inotify.max_user_instances") { () throws(Errno) in
+      try Inotify()
+    }
+  }
+
+  package var descriptor: Int32 { inotify.file.descriptor }
+
+  /// Watches a target if it exists. Watching it again changes nothing.
+  package mutating func add(_ target: Target) {
+    let path: Path
+    let mask: Inotify.Mask
+    switch target {
+    case .topics: (path, mask) = (Layout.topics, [.arrived, .left])
+    case .mailboxes: (path, mask) = (Layout.mailboxes, [.arrived, .left])
+    case .office: (path, mask) = (".", [.arrived, .left, .written, .selfGone])
+    case .topic(let name): (path, mask) = (TopicLayout(name).root, [.arrived])
+    case .accepted(let name): (path, mask) = (TopicLayout(name).new, [.arrived, .selfGone])
+    case .arrived(let name): (path, mask) = (MailboxLayout(name)[.new], [.arrived, .selfGone])
+    case .mailbox(let name):
+      (path, mask) = (MailboxLayout(name).root, [.arrived, .left, .written, .selfGone])
+    }
+    do throws(Errno) {
+      let watch = try inotify.watch(spool / path, mask)
+      if let old = watches[target], old != watch { replace(old, of: target) }
+      // A directory that got another name keeps its watch, which is no longer that of the old name.
+      if let former = targets[watch], former != target { watches[former] = nil }
+      targets[watch] = target
+      watches[target] = watch
+      unwatched.remove(target)
+    } catch let error where error == .noSpace || error == .noMemory {
+      unwatched.insert(target)  // fs.inotify.max_user_watches
+    } catch { unwatched.remove(target) }  // not there, or not for us to see
+  }
+
+  package mutating func remove(_ target: Target) {
+    unwatched.remove(target)
+    for watch in [watches.removeValue(forKey: target), sealed.removeValue(forKey: target)].compactMap({ $0 })
+    {
+      targets[watch] = nil
+      inotify.unwatch(watch)
+    }
+  }
+
+  /// Another directory has taken the place of the one that was watched.
+  private mutating func replace(_ watch: Int32, of target: Target) {
+    if let former = sealed.updateValue(watch, forKey: target), targets[former] == target {
+      targets[former] = nil
+      inotify.unwatch(former)
+    }
+  }
+
+  /// Whether the kernel tells that the watchers' file, which is there, was closed after writing. Other hints that
+  /// came meanwhile are kept.
+  /// - Returns: nil if that cannot be tested.
+  package mutating func hearsTheWatchersFile() -> Bool? {
+    guard !unwatched.contains(.office), (try? File(spool / Layout.watcher, .write)) != nil,
+      let heard = try? hints()
+    else { return nil }
+    early += heard
+    return heard.contains { if case .office = $0.target { $0.name == Layout.watcher } else { false } }
+  }
+
+  package struct Hint {
+    package let target: Target
+    package let name: Path
+  }
+
+  /// What has happened; nil: the kernel lost count, and everything must be looked at.
+  package mutating func hints() throws(PostError) -> [Hint]? {
+    var hints = early
+    early = []
+    let events = try attempt("cannot read the watches") { () throws(Errno) in try inotify.events() }
+    for event in events {
+      if event.overflowed { return nil }
+      guard let target = targets[event.watch] else { continue }
+      if event.ended {
+        targets[event.watch] = nil
+        if watches[target] == event.watch { watches[target] = nil }
+        if sealed[target] == event.watch { sealed[target] = nil }
+      }
+      // The directory itself went elsewhere, or went: another may have taken its place.
+      if event.name.isEmpty, target.isReplaced { add(target) }
+      hints.append(Hint(target: target, name: event.name))
+    }
+    return hints
+  }
+}

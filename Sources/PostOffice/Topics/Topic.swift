@@ -1,0 +1,114 @@
+// A topic: where letters are accepted and kept, and who has subscribed.
+
+import Linux
+
+/// A topic of an office: what publishers send to.
+public struct Topic {
+  public let name: Name
+  let office: Office
+  let layout: TopicLayout
+
+  fileprivate init(_ name: Name, _ office: Office) {
+    self.name = name
+    self.office = office
+    layout = TopicLayout(name)
+  }
+
+  /// The mailboxes that have subscribed, in order of their names.
+  public func subscribers() throws(PostError) -> [Name] { try roll().subscribers }
+
+  /// The subscribers, and those of them for whom an interrupted subscription is still to be finished.
+  func roll() throws(PostError) -> (subscribers: [Name], unfinished: [Name]) {
+    var subscribers = [Name]()
+    var unfinished = [Name]()
+    try attempt("cannot list \(layout.subscribers)") { () throws(Errno) in
+      try office.root.forEachEntry(in: layout.subscribers) { bytes, _ in
+        let bytes = Array(bytes)
+        if let name = Name(bytes: bytes[...]) {
+          subscribers.append(name)
+        } else if bytes.first == UInt8(ascii: "."), let name = Name(bytes: bytes.dropFirst()) {
+          unfinished.append(name)
+        }
+      }
+    }
+    return (subscribers.sorted(), unfinished)
+  }
+
+  /// Sets aside a file that is no letter: whoever looks finds it, and nothing trips over it again.
+  func setAside(_ name: Path, from folder: Path, because reason: String) {
+    do throws(Errno) {
+      try office.setAside(folder / name, in: layout.corrupt)
+      office.warn("\(folder / name) \(reason); set aside in \(layout.corrupt)")
+    } catch .noEntry {
+      return  // somebody else has just done so
+    } catch {
+      office.warn(PostError(error, "\(folder / name) \(reason), and cannot be set aside").message)
+    }
+  }
+}
+
+extension Topic {
+  /// Runs `work` while no other process finishes anything in this topic. If one does, there is
+  /// nothing for us to do, unless the caller must know it done and waits.
+  /// - Returns: whether the work was done.
+  func withLock(waiting: Bool = false, _ work: () throws(PostError) -> Void) throws(PostError) -> Bool {
+    let folder = try attempt("cannot open \(layout.root)") { () throws(Errno) in
+      try office.root.directory(layout.root)
+    }
+    let isLocked = try attempt("cannot lock \(layout.root)") { () throws(Errno) in
+      guard waiting else { return try folder.tryLock() }
+      try folder.lock()
+      return true
+    }
+    if isLocked { try work() }
+    return isLocked
+  }
+}
+
+extension Topic {
+  /// Refuses a new letter when less is free than Min-Free says.
+  /// - Parameter draft: the letter's file, on the file system in question.
+  func checkSpace(_ draft: borrowing File) throws(PostError) {
+    let minFree = office.topicSettings(name).minFree
+    if minFree.isOff { return }
+    let space = try attempt("cannot tell how much space is free") { () throws(Errno) in try draft.space() }
+    guard let words = minFree.shortage(space) else { return }
+    throw PostError(
+      .tryAgain,
+      "cannot send to \(name): \(words); free some, or change it in \(layout.settings) or \(Layout.settings)")
+  }
+}
+
+extension Office {
+  /// - Throws: not found.
+  public func topic(_ name: Name) throws(PostError) -> Topic {
+    let topic = Topic(name, self)
+    let isThere = try attempt("cannot look into \(topic.layout.root)") { () throws(Errno) in
+      try root.exists(topic.layout.subscribers)
+    }
+    guard isThere else {
+      throw PostError(.notFound, "there is no topic '\(name)' in \(path); post list shows what there is")
+    }
+    return topic
+  }
+
+  /// The topic of this name, made if it is missing.
+  public func makeTopic(_ name: Name) throws(PostError) -> Topic {
+    let topic = Topic(name, self)
+    try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
+      let layout = topic.layout
+      // Not in a loop: every sender comes by, and an array of paths costs more than to look.
+      if try root.exists(layout.subscribers), try root.exists(layout.tmp), try root.exists(layout.new),
+        try root.exists(layout.cur)
+      {
+        return
+      }
+      try make([layout.root], in: Layout.topics, noting: &made)
+      try make([layout.tmp, layout.new, layout.cur], in: layout.root, noting: &made)
+      try root.sync()
+      // Whoever sees `subscribers` relies on the rest being durable: it comes after the syncs.
+      try make([layout.subscribers], in: layout.root, noting: &made)
+    }
+    return topic
+  }
+}

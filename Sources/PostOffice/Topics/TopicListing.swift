@@ -1,0 +1,52 @@
+// Listing the letters of a topic.
+
+import Linux
+
+/// Where in its topic a letter is.
+package enum TopicPlace: CaseIterable, Sendable {
+  /// Accepted, being sorted.
+  case new
+  /// Sorted, kept for replay.
+  case cur
+  /// Not what was sent: set aside.
+  case corrupt
+
+  package var word: String {
+    switch self {
+    case .new: "new"
+    case .cur: "kept"
+    case .corrupt: "corrupt"
+    }
+  }
+}
+
+extension Topic {
+  private func folder(_ place: TopicPlace) -> Path {
+    switch place {
+    case .new: layout.new
+    case .cur: layout.cur
+    case .corrupt: layout.corrupt
+    }
+  }
+
+  /// Goes through the letters in one place, bag by bag, in each in the order of their IDs.
+  /// - Parameter body: gets a letter's file, and its entry's name; says whether to go on.
+  package func forEachEntry(
+    in place: TopicPlace, _ body: (_ file: Path, _ name: EntryName) throws(PostError) -> Bool
+  ) throws(PostError) {
+    try office.forEachEntry(of: folder(place)) { (folder, name) throws(PostError) in
+      try body(folder / name, EntryName(name))
+    }
+  }
+
+  package func count(_ place: TopicPlace) throws(PostError) -> Int { try office.count(folder(place)) }
+
+  /// How many letters are held for mailboxes that could not take them.
+  package func heldCount() throws(PostError) -> Int {
+    var count = 0
+    for mailbox in try office.names(in: layout.held) { count += try office.count(layout.held(for: mailbox)) }
+    return count
+  }
+
+  package func open(_ file: Path) throws(PostError) -> Letter { try office.open(file) }
+}

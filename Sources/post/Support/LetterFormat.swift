@@ -1,0 +1,69 @@
+// What is printed of a letter: its body, all of it, or one line of JSON.
+
+import FoundationEssentials
+import Linux
+import PostOffice
+import Text
+import Watching
+
+enum LetterFormat: String {
+  case body, letter, json
+
+  init(_ call: CommandContext, default usual: LetterFormat) throws(PostError) {
+    guard let text = try call.text("format") else {
+      self = usual
+      return
+    }
+    guard let format = LetterFormat(rawValue: text) else {
+      throw PostError(
+        .usage, "'\(visible(text))' is no value for --format; use body, letter or json")
+    }
+    self = format
+  }
+
+  /// The largest body that it can print, bytes. On the way to JSON it is in memory several times.
+  var bodyLimit: Int64 { self == .json ? 64 << 20 : .max }
+
+  /// Prints a letter to standard output.
+  func print(_ letter: Letter, _ attempt: Int, topic: @autoclosure () -> String?) throws(PostError) {
+    if self == .json { return try post.print(try content(letter, attempt, topic())) }
+    var failure: PostError?
+    do throws(Errno) {
+      try letter.forEachPiece(wholeLetter: self == .letter) { (bytes) throws(Errno) in
+        do throws(Errno) { try Streams.output(bytes) } catch {
+          failure = cannotPrint(error)
+          throw error
+        }
+      }
+    } catch {
+      throw failure ?? PostError(error, "cannot read letter \(letter.id)")
+    }
+  }
+
+  private struct Content: Encodable {
+    let id: String
+    let topic, date, from, subject, type: String?
+    let attempt: Int
+    let headers: [[String]]
+    /// The body as text; nil if it is not UTF-8.
+    let body: String?
+    /// The body in base64, if it is not UTF-8.
+    let bodyBase64: String?
+
+    enum CodingKeys: String, CodingKey {
+      case id, topic, date, from, subject, type, attempt, headers, body
+      case bodyBase64 = "body_base64"
+    }
+  }
+
+  private func content(_ letter: Letter, _ attempt: Int, _ topic: String?) throws(PostError) -> String {
+    let bytes = try letter.body(limit: bodyLimit)
+    let text = String(validating: bytes, as: UTF8.self)
+    return PostOffice.json(
+      Content(
+        id: letter.id.description, topic: topic, date: letter.date, from: letter.from,
+        subject: letter.subject, type: letter.contentType, attempt: attempt,
+        headers: letter.headers.fields.map { [$0.name, $0.value] },
+        body: text, bodyBase64: text == nil ? Data(bytes).base64EncodedString() : nil))
+  }
+}

@@ -1,0 +1,62 @@
+// post done, post fail, post release: what becomes of a leased letter.
+
+import Commands
+import Linux
+import PostOffice
+
+enum Done: Verb {
+  static let name = "done"
+  static let command = settling(name, "a leased letter is done", "Moves leased letters to done/.")
+
+  static func run(_ call: CommandContext) throws(PostError) -> Int32 { try settle(call, .done) }
+}
+
+enum Fail: Verb {
+  static let name = "fail"
+  static let command = settling(
+    name, "a leased letter has failed",
+    "Moves leased letters to failed/, from where post retry takes them back.")
+
+  static func run(_ call: CommandContext) throws(PostError) -> Int32 {
+    try settle(call, .failed("post fail"))
+  }
+}
+
+enum Release: Verb {
+  static let name = "release"
+  static let command = settling(
+    name, "give a leased letter back",
+    "Puts leased letters back into new/, as if they had not been leased.")
+
+  static func run(_ call: CommandContext) throws(PostError) -> Int32 {
+    try settle(call, .broken("post release"))
+  }
+}
+
+private func settling(_ name: String, _ summary: String, _ discussion: String) -> Command {
+  Command(
+    name, operands: [Operand("MAILBOX"), Operand("ID", .oneOrMore)], summary: summary,
+    discussion: discussion + "\nAn ID may be shortened to any beginning that fits one letter alone.")
+}
+
+private func settle(_ call: CommandContext, _ verdict: Verdict) throws(PostError) -> Int32 {
+  let mailbox = try call.office().mailbox(try call.name(as: "mailbox"))
+  defer { mailbox.syncOrWarn() }
+  return forEachID(call) { (id) throws(PostError) in try mailbox.settleLeased(id, verdict) }
+}
+
+/// Does something with each ID of the command line; one that goes wrong does not keep the others back.
+/// - Returns: the exit code of the first that went wrong, else 0.
+func forEachID(_ call: CommandContext, _ work: (Path) throws(PostError) -> Void) -> Int32 {
+  var code: Int32 = 0
+  for word in call.invocation.operands.dropFirst() {
+    do throws(PostError) {
+      guard !word.isEmpty else { throw PostError(.usage, "an empty text is no ID") }
+      try work(Path(word))
+    } catch {
+      complain(error)
+      if code == 0 { code = error.exitCode }
+    }
+  }
+  return code
+}

@@ -1,0 +1,100 @@
+import Linux
+import TestKit
+import Testing
+
+@testable import PostOffice
+@testable import Text
+
+/// Sizes, and what they say of a file system.
+@Suite struct SpaceTests {
+  private func space(_ free: Int64, of size: Int64, inodes: Int64 = 0, of all: Int64 = 0) -> Space {
+    Space(free: free, size: size, freeInodes: inodes, inodes: all)
+  }
+
+  @Test(
+    arguments: [
+      ("0", 0), ("1", 1), ("512", 512), ("1K", 1024), ("500k", 512_000), ("100M", 104_857_600),
+      ("1g", 1_073_741_824), ("2T", 2_199_023_255_552), ("1048576T", 1 << 60), ("007K", 7168),
+    ] as [(String, Int64)])
+  func aSizeIsANumberAndAUnit(text: String, bytes: Int64) { #expect(Sizes.bytes(text) == bytes) }
+
+  @Test(
+    arguments: [
+      "", "M", "1.5G", "-1", "+1", "1 M", "1MB", "1MiB", "0x10", "1P", "1048577T", "9999999999999999999",
+      "１K", "5%",
+    ])
+  func nothingElseIsASize(text: String) { #expect(Sizes.bytes(text) == nil) }
+
+  @Test(
+    arguments: [
+      (0, "0"), (1, "1"), (1023, "1023"), (1024, "1K"), (1025, "1K"), (1536, "1.5K"), (10_239, "9.9K"),
+      (10_240, "10K"), (104_857_599, "99M"), (1 << 30, "1G"), (.max, "8388607T"),
+    ] as [(Int64, String)])
+  func aSizeIsShownRoundedDown(bytes: Int64, text: String) { #expect(Sizes.text(bytes) == text) }
+
+  @Test func minFreeIsASizeOrAPercentage() {
+    #expect(MinFree("100M") == .bytes(100 << 20))
+    #expect(MinFree("5%") == .percent(5))
+    #expect(MinFree("0") == .off)
+    #expect(MinFree("0")?.isOff == true && MinFree("0%")?.isOff == true && MinFree("1")?.isOff == false)
+    for text in ["100%", "-1%", "%", "5 %", "1.5%", "5%%", "none", ""] {
+      #expect(MinFree(text) == nil, "\(text)")
+    }
+  }
+
+  @Test func lessFreeThanMinFreeIsAShortage() {
+    let disk = space(3 << 20, of: 8 << 20, inodes: 10, of: 100)
+    #expect(MinFree.bytes(3 << 20).shortage(disk) == nil)
+    #expect(MinFree.bytes(4 << 20).shortage(disk) == "3M of 8M is free, less than Min-Free 4M")
+    #expect(MinFree.percent(10).shortage(disk) == nil)
+    #expect(MinFree.percent(11).shortage(disk) == "10 of 100 inodes are free, less than Min-Free 11%")
+    #expect(MinFree.percent(50).shortage(disk) == "3M of 8M is free, less than Min-Free 50%")
+    // btrfs counts no inodes, a tmpfs without limit nothing at all.
+    #expect(MinFree.percent(5).shortage(space(3 << 20, of: 8 << 20)) == nil)
+    for minFree in [MinFree.bytes(1), .percent(99)] { #expect(minFree.shortage(space(0, of: 0)) == nil) }
+  }
+
+  @Test func aFullDiskSaysOfWhatThereIsNone() {
+    #expect(
+      space(0, of: 8 << 20, inodes: 5, of: 9).fullness
+        == "no space is left (0 of 8M free); free some and try again")
+    #expect(
+      space(4 << 20, of: 8 << 20, inodes: 0, of: 9).fullness
+        == "no inodes are left (0 of 9 free); remove some files and try again")
+    #expect(
+      space(0, of: 8 << 20, inodes: 0, of: 9).fullness?.contains(
+        "no space (0 of 8M free) and no inodes (0 of") == true)
+    #expect(space(4 << 20, of: 8 << 20, inodes: 1, of: 9).fullness == nil)
+    #expect(space(0, of: 0).fullness == nil)
+  }
+
+  @Test func nearlyFullIsLessThanATwentiethButNeverMuch() {
+    #expect(space(1 << 20, of: 8 << 20).nearlyFull == nil)
+    #expect(space(1 << 18, of: 8 << 20).nearlyFull == "the disk is nearly full: 256K of 8M is free")
+    #expect(space(2 << 30, of: 4 << 40).nearlyFull == nil)
+    #expect(space(1 << 29, of: 4 << 40).nearlyFull != nil)
+    #expect(
+      space(1 << 30, of: 1 << 31, inodes: 4, of: 100).nearlyFull?.contains("4 of 100 inodes are free") == true
+    )
+    #expect(space(0, of: 0).nearlyFull == nil)
+  }
+
+  @Test func theBallastIsAsLargeAsTheDiskAllows() {
+    #expect(Ballast.size(on: space(1 << 40, of: 1 << 40)) == 1 << 20)
+    #expect(Ballast.size(on: space(16 << 20, of: 1 << 40)) == nil)
+    #expect(Ballast.size(on: space(8 << 20, of: 8 << 20)) == 128 << 10)
+    #expect(Ballast.size(on: space(2 << 20, of: 8 << 20)) == nil)
+    #expect(Ballast.size(on: space(200 << 10, of: 200 << 10)) == nil)
+    #expect(Ballast.size(on: space(0, of: 0)) == nil)
+  }
+
+  /// Its maker may have died before it had any size; then it would free nothing.
+  @Test func anEmptyBallastIsLaidInAnew() throws {
+    let box = try Sandbox()
+    let office = try Office.open(making: box.spool.description)
+    #expect(try Directory(box.spool).status(".ballast").size > 0)
+    try box.write("spool/.ballast", "")
+    Ballast(office).lay()
+    #expect(try Directory(box.spool).status(".ballast").size > 0)
+  }
+}

@@ -1,0 +1,155 @@
+import Linux
+import Testing
+
+@testable import PostOffice
+@testable import Text
+
+@Suite struct SettingsTests {
+  private func read(_ text: String, _ scope: Setting.Scope = .mailbox) throws -> Settings {
+    var settings = Settings()
+    try SettingsFile(path: "mailboxes/stock/mailbox.conf", text: text).apply(to: &settings, scope: scope)
+    return settings
+  }
+
+  @Test func anEmptyFileChangesNothing() throws {
+    for text in ["", "\n", "# nothing\n\n  # here\n"] { #expect(try read(text) == Settings()) }
+  }
+
+  @Test func eachSettingIsRead() throws {
+    let settings = try read(
+      """
+      # the shop
+      Handler:   book --all | tee "a: b"
+      tries: 3
+      TIMEOUT: 90s
+      Retry: 250ms..5m
+      Parallel: 4
+      Keep-Done: 2d
+
+      """)
+    #expect(settings.handler == "book --all | tee \"a: b\"")
+    #expect(settings.tries == 3)
+    #expect(settings.timeout == .seconds(90))
+    #expect(settings.retry == .milliseconds(250) ... .seconds(300))
+    #expect(settings.parallel == 4)
+    #expect(settings.keepDone == .seconds(172_800))
+    #expect(try read("Timeout: none").timeout == nil)
+    #expect(try read("Keep-Done: forever").keepDone == nil)
+    #expect(try read("Keep: 1h", .topic).keep == .seconds(3600))
+    #expect(try read("Min-Free: 100M", .topic).minFree == .bytes(104_857_600))
+    #expect(try read("Min-Free: 5%", .office).minFree == .percent(5))
+    #expect(try read("Retry: 5s").retry == .seconds(5) ... .seconds(5))
+  }
+
+  @Test(
+    arguments: [
+      ("Tries: 3\nTries: many\n", 2, "'many'"), ("\n# c\nColour: red\n", 3, "'Colour'"),
+      ("Tries: 0", 1, "'0'"), ("Tries: 1000001", 1, "'1000001'"), ("Tries:", 1, "''"),
+      ("Timeout: 0s", 1, "'0s'"), ("Timeout: 10", 1, "'10'"), ("Retry: 5m..1s", 1, "'5m..1s'"),
+      ("Retry: 1s..", 1, "'1s..'"), ("Parallel: 257", 1, "'257'"), ("Parallel: -1", 1, "'-1'"),
+      ("Handler:", 1, "''"), ("Keep: 1d", 1, "'Keep'"), ("Min-Free: 1M", 1, "'Min-Free'"),
+      ("Handler-Mode: Stream", 1, "'Stream'"), ("Handler-Mode:", 1, "''"), ("Batch: 0", 1, "'0'"),
+      ("Batch: 1001", 1, "'1001'"), ("Batch: ten", 1, "'ten'"), ("Order: strictly", 1, "'strictly'"),
+      ("Order: fifo", 1, "'fifo'"), ("Umask: 1000", 1, "'1000'"), ("Umask: 8", 1, "'8'"),
+      ("Umask: -1", 1, "'-1'"), ("Umask: u=rwx", 1, "'u=rwx'"), ("Max-Handlers: 4", 1, "'Max-Handlers'"),
+      ("just words", 1, "'Name: value'"),
+      ("Handler: a\n folded\n", 2, "'Name: value'"), ("Tries 3: x", 1, "'Name: value'"),
+    ] as [(String, Int, String)])
+  func errorsNameFileAndLine(text: String, line: Int, word: String) throws {
+    let error = #expect(throws: PostError.self) { _ = try read(text) }
+    #expect(error?.kind == .badSettings)
+    #expect(error?.message.hasPrefix("mailboxes/stock/mailbox.conf, line \(line): ") == true)
+    #expect(error?.message.contains(word) == true)
+  }
+
+  @Test func aSettingStandsOnlyWhereItBelongs() throws {
+    #expect(throws: PostError.self) { _ = try read("Handler: x", .topic) }
+    #expect(throws: PostError.self) { _ = try read("Handler: x", .office) }
+    #expect(throws: PostError.self) { _ = try read("Parallel: 2", .topic) }
+    #expect(try read("Keep: 1d\nTries: 2", .office).tries == 2)
+  }
+
+  @Test func howLettersAreHandedOverIsRead() throws {
+    let settings = try read("Handler-Mode: stream\nBatch: 1000\nOrder: strict\nUmask: 027\n")
+    #expect(settings.handlerMode == .stream && settings.batch == 1000)
+    #expect(settings.order == .strict && settings.umask == 0o027)
+    let others = try read("handler-mode: exec\nBATCH: 1\norder: any\numask: 0")
+    #expect(others.handlerMode == .exec && others.batch == 1 && others.order == .any && others.umask == 0)
+    #expect(try read("Umask: 0777").umask == 0o777)
+  }
+
+  @Test func theOfficeSaysHowManyHandlersThereAre() throws {
+    #expect(Settings().maxHandlers == 256)
+    for count in [1, 256] { #expect(try read("Max-Handlers: \(count)", .office).maxHandlers == count) }
+    for bad in ["0", "257", "-1", "many", ""] {
+      #expect(throws: PostError.self) { _ = try read("Max-Handlers: \(bad)", .office) }
+    }
+    #expect(throws: PostError.self) { _ = try read("Max-Handlers: 4", .topic) }
+  }
+
+  @Test func aStreamGetsSeveralLettersUnlessTheSettingsSayOtherwise() throws {
+    #expect(try read("").lettersAtOnce == 1)
+    #expect(try read("Batch: 7").lettersAtOnce == 7)
+    #expect(try read("Handler-Mode: stream").lettersAtOnce == 64)
+    #expect(try read("Handler-Mode: stream\nBatch: 1").lettersAtOnce == 1)
+  }
+
+  @Test(arguments: ["1s..10m", "1ms..1ms", "0s", "3s", "1ms..2s"])
+  func delaysAreSpreadByAQuarterAndNeverTooLong(retry: String) throws {
+    let settings = try read("Retry: \(retry)")
+    for attempt in [1, 2, 3, 10, 1000] {
+      let delay = settings.delay(afterAttempt: attempt)
+      let spread = (0..<500).map { _ in settings.spread(delay) }
+      let least = try #require(spread.min())
+      let most = try #require(spread.max())
+      #expect(least >= delay * 0.749 && most <= min(delay * 1.251, settings.retry.upperBound))
+      // Below the longest they really differ, to both sides.
+      if delay * 1.3 < settings.retry.upperBound { #expect(least < delay * 0.85 && most > delay * 1.15) }
+    }
+  }
+
+  @Test func windowsLineEndsAreNoPartOfAValue() throws {
+    #expect(try read("Tries: 3\r\nHandler: cat\r\n\r\n").handler == "cat")
+    #expect(try read("# a comment\r\nTries: 3\r\n").tries == 3)
+  }
+
+  @Test func settingAValueKeepsCommentsAndOrder() throws {
+    var file = SettingsFile(path: "f", text: "# first\nTries: 3\n\n# second\nhandler: old\n# last")
+    file.set("Handler", to: "new")
+    file.set("Parallel", to: "2")
+    #expect(file.text == "# first\nTries: 3\n\n# second\nHandler: new\n# last\nParallel: 2\n")
+    file.set("Parallel", to: "3")
+    #expect(file.text.hasSuffix("# last\nParallel: 3\n"))
+  }
+
+  @Test func ofSeveralLinesTheLastIsInForceAndIsTheOneThatIsSet() throws {
+    #expect(try read("Tries: 3\nTries: 4").tries == 4)
+    var file = SettingsFile(path: "f", text: "Tries: 3\nTries: 4\n")
+    file.set("Tries", to: "5")
+    var settings = Settings()
+    try file.apply(to: &settings, scope: .mailbox)
+    #expect(settings.tries == 5)
+  }
+
+  @Test func commentsAreNotSet() {
+    var file = SettingsFile(path: "f", text: "# Tries: 3\n")
+    file.set("Tries", to: "5")
+    #expect(file.text == "# Tries: 3\nTries: 5\n")
+  }
+
+  @Test func delaysDoubleUpToTheLimit() {
+    var settings = Settings()
+    settings.retry = .seconds(1) ... .seconds(10)
+    #expect(
+      (1...7).map { settings.delay(afterAttempt: $0) } == [1, 2, 4, 8, 10, 10, 10].map { .seconds($0) })
+    #expect(settings.delay(afterAttempt: 1_000_000) == .seconds(10))
+    settings.retry = .zero ... .seconds(10)
+    #expect(settings.delay(afterAttempt: 1_000_000) == .zero)
+  }
+}
+
+extension SettingsFile {
+  init(path: Path, text: String) { self.init(path: path, bytes: Array(text.utf8)) }
+
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}

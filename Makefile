@@ -1,20 +1,19 @@
-# post: the post office for one machine.
+# post: durable publish/subscribe between programs on one machine.
 #
 #   make          build the release binary, statically linked: .build/release/post
 #   make test     run all tests
-#   make faults   let every system call fail in every way, and cut the power more often: some minutes
+#   make faults   make every system call fail in every way, and cut the power more often: some minutes
 #   make acceptance
-#                 build version 0.1.0 from the git history, and run what needs it, and what takes long, of the tests of
-#                 claims and bodies: its watchers beside the new ones, letters of 4 GB, all pairs of calls. Needs 9 GB
-#                 for temporary files (TMPDIR)
-#   make soak     run everything at once for MINUTES=2, with kills every second, and see that nothing is lost
-#   make bench    compare the speed of post with a floor in C and with what else does the like, redis, mosquitto,
-#                 sqlite3, beanstalkd, nq, python3-dirq, inotifywait and the shell: some minutes, one table.
+#                 build version 0.1.0 from the git history, and run the tests that need it or take long: its watchers
+#                 beside the new ones, letters of 4 GB, all pairs of calls. Needs 9 GB for temporary files (TMPDIR)
+#   make soak     run everything at once for MINUTES=2, with kills every second, and check that no letter is lost
+#   make bench    compare the speed of post with a floor in C and with redis, mosquitto, sqlite3, beanstalkd, nq,
+#                 python3-dirq, inotifywait and the shell: some minutes, one table.
 #                 ROWS="word ..." chooses rows by name; ROUNDS=3 LETTERS=2000 MAILBOXES=1000 SENDS=50 RUNS=40
-#                 LINES=100000 BACKLOG=100000 say how much is done, LARGE=1 adds a million letters that wait,
-#                 TMPDIR says where; RECORD=1 also writes the table to PostOffice.docc/Performance.md
-#   make demo     build, then tell the shop's story on the post office in spool/
-#   make lint     check the form of the sources
+#                 LINES=100000 BACKLOG=100000 set how much is measured; LARGE=1 adds a million waiting letters;
+#                 TMPDIR sets where; RECORD=1 also writes the table to PostOffice.docc/Performance.md
+#   make demo     build, then run the shop in spool/
+#   make lint     check the style of the sources
 #   make install  install below $(DESTDIR)$(PREFIX); make uninstall removes it
 #   make clean    remove what was built
 
@@ -23,10 +22,12 @@ DESTDIR ?=
 
 SWIFT ?= swift
 # Static: it starts in a quarter of the time, and runs on any Linux of its architecture.
-# lld, because the default linker warns of glibc calls in the toolchain's libraries that are never made.
-# One segment for code and constants: fewer page faults before main. What was tried is in PostOffice.docc/Performance.
-# Types are looked up by functions, not by their mangled names: to take a name apart, and to look through all
-# conformances for a set or dictionary of our own, is half of what a whole post read does between main and exit.
+# lld: the default linker warns of glibc calls in the toolchain's libraries that are never made.
+# --no-rosegment, one segment for code and constants: fewer page faults before main. PostOffice.docc/Performance.md
+# lists what was tried.
+# -disable-concrete-...: the runtime looks types up by functions, not by their mangled names. Taking a name apart, and
+# searching all conformances for a set or dictionary of our own, is half of what a whole post read does between main
+# and exit.
 RELEASE = -c release --product post -Xswiftc -static-executable -Xswiftc -use-ld=lld \
 	-Xlinker --gc-sections -Xlinker --strip-all -Xlinker --no-rosegment \
 	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
@@ -40,9 +41,10 @@ MINUTES ?= 2
 
 all:
 	$(SWIFT) build $(RELEASE)
-	@# Written anew in one go, by a single large write, the file lies in large pieces in the page cache, which the
-	@# linker's scattered writes and the small ones of cp leave in small ones; each piece costs a page fault at start.
-	@# Same inode and time: nothing relinks. A binary that is at work cannot be written to: then the copy replaces it.
+	@# Write the binary again with a single large write, so that it lies in large pieces in the page cache. The linker's
+	@# scattered writes, and the small ones of cp, leave small pieces, and each piece costs a page fault at start.
+	@# The inode and time stay the same, so nothing relinks. A binary that is running cannot be written to: then the
+	@# copy replaces it.
 	@cp -p $(BINARY) $(BINARY).copy && { dd if=$(BINARY).copy of=$(BINARY) bs=32M 2> /dev/null && \
 	  touch -r $(BINARY).copy $(BINARY) && rm $(BINARY).copy || mv $(BINARY).copy $(BINARY); }
 
@@ -86,7 +88,7 @@ lint:
 	shellcheck .ci/run spool/tour spool/bin/* spool/mailboxes/*/handle \
 	  $(SHARE)/runit/run $(SHARE)/runit/log/run
 
-# Nothing goes to /etc, which is the administrator's: what nobody finds by itself lies in share/doc/post to copy.
+# Nothing goes to /etc, which is the administrator's: samples to copy from lie in share/doc/post.
 TREE = $(DESTDIR)$(PREFIX)
 
 install: all

@@ -1,4 +1,6 @@
 // swift-tools-version: 6.2
+// Copyright (c) 2026 the post authors. MIT licence: see "Licence" in README.md.
+
 import PackageDescription
 
 /// Swift 6 language mode, and a warning is an error, in every room of the house.

@@ -59,14 +59,14 @@ package struct TurnScheduler {
       guard let queue = Queue(rawValue: turn) else { continue }
       while let key = lines[turn].first {
         guard let schedule = schedules[key], schedule.belongs(in: queue, now) else {
-          lines[turn].removeFirst()  // it needs nothing here any more
+          lines[turn].advance()  // it needs nothing here any more
           continue
         }
         guard hasRoom(in: queue) else {
           if queue == .needsFirst { isShort = true }
           break
         }
-        lines[turn].removeFirst()
+        lines[turn].advance()
         changed.insert(key)
         return queue == .needsNone && schedule.mustLook(now: now) ? .look(key) : .serve(key)
       }
@@ -106,7 +106,7 @@ package struct TurnScheduler {
       if members.insert(key).inserted { keys.append(key) }
     }
 
-    mutating func removeFirst() {
+    mutating func advance() {
       members.remove(keys[head])
       head += 1
       guard head > 1024 || head == keys.count else { return }
@@ -148,7 +148,7 @@ private struct Alarms {
     while let (time, key) = heap.first {
       let counts = times[key] == time
       if counts, time > now { return nil }
-      removeFirst()
+      advance()
       if counts {
         times[key] = nil
         return key
@@ -161,7 +161,7 @@ private struct Alarms {
     heap = times.map { ($0.value, $0.key) }.sorted { $0 < $1 }
   }
 
-  private mutating func removeFirst() {
+  private mutating func advance() {
     heap.swapAt(0, heap.count - 1)
     heap.removeLast()
     var parent = 0

@@ -1,17 +1,18 @@
-// Waiting for the next letter of one mailbox, for readers: what the watcher does for all.
+// How a reader waits for the next letter of its mailbox: until inotify reports an arrival, a retry is due, a lease ends or a
+// dead sender's letter is to be finished. inotify is a hint: where it cannot watch, the mailbox is scanned.
 
 import Linux
 import Scheduling
 
-/// Waits until a mailbox may have a letter. Make it before the first look into the mailbox, or a
-/// letter could arrive between the look and the wait.
-package final class ArrivalWaiter {
+/// Waits until a mailbox may have a letter. Make it before the first look into the mailbox: a letter could arrive between
+/// that look and the wait.
+final class ArrivalWaiter {
   private let mailbox: Mailbox
   private var schedule = MailboxSchedule()
   private var topics: [Name: TopicWorker] = [:]
   private var watches: InotifyWatches
 
-  package init(_ mailbox: Mailbox) throws(PostError) {
+  init(_ mailbox: Mailbox) throws(PostError) {
     self.mailbox = mailbox
     watches = try InotifyWatches(mailbox.office.path)
     watches.add(.mailbox(mailbox.name))
@@ -24,9 +25,9 @@ package final class ArrivalWaiter {
 
   /// - Parameters:
   ///   - deadline: monotonic nanoseconds; nil: however long it takes.
-  ///   - signals: ends the wait when it becomes readable; -1: none.
+  ///   - signals: ends the wait when it becomes readable.
   /// - Returns: false at the deadline, or for a signal.
-  package func wait(until deadline: Int64?, signals: Int32 = -1) throws(PostError) -> Bool {
+  func wait(until deadline: Int64?, signals: Int32?) throws(PostError) -> Bool {
     while true {
       let now = Clock.monotonic
       if mailbox.block == nil { schedule.foundNothing() } else { schedule.foundBlocked() }
@@ -37,7 +38,7 @@ package final class ArrivalWaiter {
       let times = [deadline, schedule.lookAt, scan] + topics.values.map(\.checkAt)
       let wakeAt = times.compactMap { $0 }.min()
       let ready = try attempt("cannot wait") { () throws(Errno) in
-        try waitReadable([watches.descriptor, signals], atMost: wakeAt.map { $0 - now })
+        try waitReadable([watches.descriptor, signals ?? -1], atMost: wakeAt.map { $0 - now })
       }
       if ready[1] { return false }
       if ready[0] || scan != nil {

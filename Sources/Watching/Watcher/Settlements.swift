@@ -99,17 +99,14 @@ extension Watcher {
   /// spoils it for all.
   private func finishBatch(_ job: Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
-    switch verdict {
-    case .done:
-      worker.markWorking()
-      try endAll(claims, job.item, verdict, worker)
-    case .broken: try endAll(claims, job.item, verdict, worker, words)
-    case .retry(let reason), .failed(let reason):
-      office.warn(
-        "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone"
-      )
-      try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
+    guard BatchPolicy.splits(after: verdict) else {
+      if verdict == .done { worker.markWorking() }
+      return try endAll(claims, job.item, verdict, worker, verdict == .done ? [] : words)
     }
+    office.warn(
+      "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(verdict.reason); now each of them alone"
+    )
+    try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
   }
 
   /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, they may be
@@ -125,13 +122,9 @@ extension Watcher {
     _ settings: Settings
   ) throws(PostError) {
     guard let next = rest.first else { return }
-    var goesOn = mayGoOn(worker, settings)
-    switch verdict {
-    case .broken: goesOn = false
-    case .retry: if worker.settings.order == .strict { goesOn = false }
-    case .done, .failed: break
+    guard mayGoOn(worker, settings), BatchPolicy.goesOn(after: verdict, in: settings.order) else {
+      return try release(rest, item, worker)
     }
-    guard goesOn else { return try release(rest, item, worker) }
     try run([next], nil, item, worker, rest: Array(rest.dropFirst()))
   }
 

@@ -35,7 +35,13 @@ package func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
   return digits.count == 16 ? value : nil
 }
 
-package func decimal<Digits: Collection>(_ digits: Digits) -> Int64? where Digits.Element == UInt8 {
-  guard !digits.isEmpty, digits.count <= 15, digits.allSatisfy(\.isDigit) else { return nil }
-  return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+/// At most 15 digits. (Not generic: called from another module, that would be slow.)
+package func decimal(_ digits: ArraySlice<UInt8>) -> Int64? {
+  guard !digits.isEmpty, digits.count <= 15 else { return nil }
+  var value: Int64 = 0
+  for digit in digits {
+    guard digit.isDigit else { return nil }
+    value = value * 10 + Int64(digit - UInt8(ascii: "0"))
+  }
+  return value
 }

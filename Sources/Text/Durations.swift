@@ -6,7 +6,7 @@ private typealias Units = [(suffix: String, size: Int64)]
 
 /// Reads a whole number and its unit; nil for anything else, or more than the limit.
 private func amount(
-  _ text: some StringProtocol, in units: Units, digits most: Int, limit: Int64
+  _ text: String, in units: Units, digits most: Int, limit: Int64
 ) -> Int64? {
   let digits = text.utf8.prefix { $0.isDigit }
   guard (1...most).contains(digits.count), let number = Int64(String(decoding: digits, as: UTF8.self)) else {
@@ -28,7 +28,7 @@ extension Duration {
   private static let limit: Int64 = 36_525 * 86_400_000
 
   /// Reads a whole number and its unit; nil for anything else.
-  package init?(postText text: some StringProtocol) {
+  package init?(postText text: String) {
     guard let length = amount(text, in: Duration.units, digits: 15, limit: Duration.limit) else { return nil }
     self = .milliseconds(length)
   }
@@ -61,7 +61,7 @@ package enum Sizes {
   ]
 
   /// Reads a whole number and its unit, in bytes; nil for anything else, or more than 2^60.
-  package static func bytes(_ text: some StringProtocol) -> Int64? {
+  package static func bytes(_ text: String) -> Int64? {
     amount(text.uppercased(), in: units, digits: 18, limit: 1 << 60)
   }
 

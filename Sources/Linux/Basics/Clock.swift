@@ -1,5 +1,5 @@
-// Three clocks: the wall clock for names and dates, a monotonic one for waiting, and one that also counts while the
-// machine sleeps. All tell nanoseconds.
+// Three clocks, in nanoseconds: the wall clock for names and dates, a monotonic one for waiting, and one that also counts
+// while the machine sleeps.
 
 import Glibc
 

@@ -1,8 +1,8 @@
 // An open directory, and every change of names.
 //
-// - A path is relative to the directory, so a spool that is renamed meanwhile stays the spool that was opened. It may have
-//   several parts, and only its last part is protected against symlinks: by `open` (but with the modes that follow), and
-//   by all that takes a name without opening it. A symlink further up is followed.
+// - A path is relative to the directory, so a spool that is renamed meanwhile stays the spool that was opened.
+// - A path may have several parts. A symlink as the last part is not followed, unless a parameter or an `OpenMode` says so;
+//   a symlink further up is followed.
 // - No change of names replaces a name, except `replace` (CrashSafety I13).
 // - A change of names is durable after `sync` of the directory, not before.
 

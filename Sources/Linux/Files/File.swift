@@ -162,7 +162,7 @@ package struct File: ~Copyable {
     _ = try check { fchmod(descriptor, mode_t(permissions)) }
   }
 
-  /// fchown(2): for root only, mostly.
+  /// fchown(2): only root may give a file to another user.
   package borrowing func setOwner(_ owner: UInt32, group: UInt32) throws(Errno) {
     _ = try check { fchown(descriptor, owner, group) }
   }
@@ -253,7 +253,7 @@ package enum OpenMode: Sendable {
   }
 }
 
-/// What stat(2) tells of a file.
+/// The status of a file, stat(2).
 package struct Status: Sendable {
   package enum Kind: Sendable { case regular, directory, symlink, fifo, other }
 

@@ -38,7 +38,7 @@ extension Inspection {
       var outcome = Outcome.left("another process is at work in the topic; run it again")
       // Nobody sorts it, or links it for a new subscriber, meanwhile.
       _ = try topic.withLock { () throws(PostError) in
-        if folder == topic.layout.new, case .inHands = office.isAbandoned(path) {
+        if folder == topic.layout.new, case .alive = office.writerState(of: path) {
           outcome = .left("its sender is at work on it; run it again")
           return
         }
@@ -53,7 +53,7 @@ extension Inspection {
 
   /// Tells of letters that a mail reader put into cur/ before subscribers had them.
   private func checkReaders(of topic: Topic) {
-    let words = { () -> String? in (try? topic.wordsOnOverlooked()) ?? nil }
+    let words = { () -> String? in (try? topic.reportOverlooked()) ?? nil }
     guard let what = lasting([words()].compactMap { $0 }, { _ in [words()].compactMap { $0 } }).first else {
       return
     }
@@ -120,10 +120,10 @@ extension Inspection {
     let layout = topic.layout
     switch work {
     case .sorting(let entry):
-      if case .abandoned = office.isAbandoned(layout.new / entry) { return work }
+      if case .dead = office.writerState(of: layout.new / entry) { return work }
       return nil
     case .subscribing(let name):
-      if case .abandoned = office.isAbandoned(layout.backlogMark(name)) { return work }
+      if case .dead = office.writerState(of: layout.backlogMark(name)) { return work }
       return nil
     case .delivering(let name, _):
       let count = names(in: layout.held(for: name)).count

@@ -38,7 +38,7 @@ extension Office {
   private func sweep(topic name: Name, _ now: Int64) throws(PostError) {
     let topic = try topic(name)
     try topic.tidy()
-    if let words = try topic.wordsOnOverlooked(isQuick: true) {
+    if let words = try topic.reportOverlooked(isQuick: true) {
       warn("\(topic.layout.cur): \(words); \(Topic.remedy)")
     }
     shrink([topic.layout.cur], still: [topic.layout.new, topic.layout.tmp])

@@ -1,4 +1,4 @@
-// Sending: what a publisher says and gives. How a letter is written is in Writing.swift, how it is accepted in
+// Sending: what a publisher says and gives. How a letter is written is in LetterWriter.swift, how it is accepted in
 // SendBatch.swift, how it reaches the mailboxes in Delivery.swift.
 
 import Linux

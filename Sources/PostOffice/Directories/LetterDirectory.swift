@@ -20,8 +20,8 @@ package final class LetterDirectory {
   /// nil: it is used by its path.
   private var opened: Directory?
 
-  /// How often it is opened again when others remove the one that is open.
-  private static let openings = 8
+  /// How often a call is made when other processes remove the directory each time.
+  private static let attempts = 8
 
   /// A directory that is used by its path.
   init(_ path: Path, of office: Office) {
@@ -82,20 +82,17 @@ package final class LetterDirectory {
   func change<Value>(
     _ name: Path, _ call: (borrowing Directory, Path) throws(Errno) -> Value
   ) throws(Errno) -> Value {
-    for _ in 1..<LetterDirectory.openings {
-      do throws(Errno) { return try once(name, call) } catch .noEntry {
-        guard try reopen() else { throw .noEntry }
+    var attempt = 0
+    while true {
+      attempt += 1
+      do throws(Errno) {
+        switch opened {
+        case .some(let directory): return try call(directory, name)
+        case nil: return try call(office.root, path / name)
+        }
+      } catch .noEntry {
+        guard attempt < LetterDirectory.attempts, try reopen() else { throw .noEntry }
       }
-    }
-    return try once(name, call)
-  }
-
-  private func once<Value>(
-    _ name: Path, _ call: (borrowing Directory, Path) throws(Errno) -> Value
-  ) throws(Errno) -> Value {
-    switch opened {
-    case .some(let directory): try call(directory, name)
-    case nil: try call(office.root, path / name)
     }
   }
 

@@ -18,8 +18,8 @@ package struct Draft: ~Copyable {
   private let office: Office
   package let file: File
 
-  /// How many new files are made when others, by a coincidence, remove each before it is locked.
-  private static let attempts = 64
+  /// How often a file is made when other processes, by a coincidence, remove each before it is locked.
+  static let attempts = 64
 
   /// Makes the file. It has read no input so far.
   /// - Parameters:

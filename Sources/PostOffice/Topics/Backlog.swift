@@ -102,7 +102,7 @@ extension Topic {
   /// Makes the mark, locked. Removes the mark of a subscriber that died before it made its symlink.
   private func makeMark(_ mailbox: Name) throws(Errno) -> File {
     let path = layout.backlogMark(mailbox)
-    for _ in 0..<Topic.markAttempts {
+    for _ in 0..<Draft.attempts {
       do throws(Errno) {
         let mark = try office.root.open(path, .create(permissions: 0o666))
         if try mark.lockAsWriter() { return mark }
@@ -114,9 +114,6 @@ extension Topic {
     }
     throw .again
   }
-
-  /// How often a mark is made when finishers, by a coincidence, remove each before it is locked.
-  private static let markAttempts = 64
 
   /// Links the rest of the backlog for each subscription whose subscriber died. It waits for no sender. A mailbox that
   /// cannot take its letters keeps its mark, with a warning.

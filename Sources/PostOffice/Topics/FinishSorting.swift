@@ -57,7 +57,7 @@ extension Topic {
         case .alive: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
-        case .unreadable(let errno): warnCannotSort(name, errno)
+        case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
         }
       }
       last = names.last
@@ -71,10 +71,6 @@ extension Topic {
       if rest == .inTrouble || names.count < Office.passLimit { return rest }
     }
     return .inOthersHands
-  }
-
-  private func warnCannotSort(_ name: Path, _ errno: Errno) {
-    office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
   }
 
   /// Sorts letters, in groups of those that the same mailboxes have already.
@@ -91,7 +87,7 @@ extension Topic {
         } catch let error where !group.isEmpty && (error == .processFiles || error == .systemFiles) {
           break  // this group first: then its files are closed
         } catch .noEntry {} catch {
-          warnCannotSort(next.name, error)
+          office.warn(PostError(error, "cannot sort \(layout.new / next.name)").message)
           isDone = false
         }
         rest.removeFirst()

@@ -3,21 +3,15 @@
 import Linux
 
 /// Where a letter is in its topic, as the user sees it.
-package enum TopicPlace: CaseIterable, Sendable {
+package enum TopicPlace: String, CaseIterable, Sendable {
   /// Accepted, and being delivered.
   case new
   /// Delivered, and kept for replay.
-  case cur
+  case cur = "kept"
   /// No letter, or not what was sent: set aside.
   case corrupt
 
-  package var word: String {
-    switch self {
-    case .new: "new"
-    case .cur: "kept"
-    case .corrupt: "corrupt"
-    }
-  }
+  package var word: String { rawValue }
 }
 
 extension Topic {

@@ -55,7 +55,7 @@ package struct EntryName: Hashable, Sendable {
         guard let moment = instant(value) else { break marks }
         doneAt = moment
       case UInt8(ascii: "B"):
-        guard let byte = hexadecimal(value), byte < 1 << 62 else { break marks }
+        guard let byte = hexadecimal(value), byte < LockBytes.beaconLimit else { break marks }
         beacon = byte
       case UInt8(ascii: "H"):
         guard hexadecimal(value) != nil else { break marks }

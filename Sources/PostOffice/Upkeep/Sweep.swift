@@ -30,7 +30,7 @@ extension Office {
     let topic = try topic(name)
     let layout = topic.layout
     try topic.tidy()
-    if let words = try topic.wordsOnOverlooked(isQuick: true) {
+    if let words = try topic.reportOverlooked(isQuick: true) {
       warn("\(layout.cur): \(words); \(Topic.remedy)")
     }
     shrink([layout.cur], ifEmpty: [layout.new, layout.tmp])

@@ -1,5 +1,6 @@
-// The name of a letter's file in a mailbox: its ID and its marks, such as `,A=2`. They hold what the mailbox knows of the
-// letter, because the file itself belongs to all mailboxes. Any bytes are a name: what is no mark belongs to the ID.
+// The name of a letter's file in a mailbox: its ID and its marks, such as `,A=2`. They hold what the mailbox knows of
+// the letter, because the file itself belongs to all mailboxes. Any bytes are a name: what is no mark belongs to the
+// ID.
 
 import Linux
 import Text

@@ -38,7 +38,7 @@ final class ArrivalWaiter {
       let times = [deadline, schedule.lookAt, scan] + topics.values.map(\.checkAt)
       let wakeAt = times.compactMap { $0 }.min()
       let ready = try attempt("cannot wait") { () throws(Errno) in
-        try waitReadable([watches.descriptor, signals ?? -1], atMost: wakeAt.map { $0 - now })
+        try waitReadable([watches.descriptor, signals], atMost: wakeAt.map { $0 - now })
       }
       if ready[1] { return false }
       if ready[0] || scan != nil {

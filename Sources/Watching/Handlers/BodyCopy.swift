@@ -1,6 +1,6 @@
-// A handler's standard input: a private file that holds the letter's body and nothing else, at offset 0. However a handler
-// reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the body, the whole body and only the body, also when the watcher
-// has died meanwhile, as a pipe would not; and it can change nothing that others see.
+// A handler's standard input: a private file that holds the letter's body and nothing else, at offset 0. However a
+// handler reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the body, the whole body and only the body, also when
+// the watcher has died meanwhile, as a pipe would not; and it can change nothing that others see.
 //
 // A small body goes into a sealed file in memory; a large one into a file on the mailbox's file system, whose name is
 // gone before anything is written. Where that has no room, up to 64 MiB go into memory. Beyond it a handler gets the
@@ -56,8 +56,7 @@ final class BodyCopy {
     defer { buffer.deallocate() }
     let count: Int
     do throws(Errno) {
-      count = try claim.letter.file.read(into: buffer, at: claim.letter.bodyOffset + offset)
-      if count == 0 { throw .io }  // shorter than it was when it was opened
+      count = try claim.letter.readBody(into: buffer, at: offset)
     } catch { throw .errno(error) }
     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
     do throws(Errno) { try writing?.write(bytes, at: offset) } catch { return try fallBack(error) }
@@ -103,7 +102,7 @@ final class BodyCopy {
       case .memory: writing = try File.inMemory()
       case .none:
         // Nothing is copied, and it has been verified, or promises nothing.
-        if verification?.isOver != false { (offset, claim.isVerified) = (length, true) }
+        if verification?.hasDigest != true { (offset, claim.isVerified) = (length, true) }
       }
     } catch { try fallBack(error) }
   }
@@ -117,19 +116,17 @@ final class BodyCopy {
     try begin()
   }
 
-  /// Makes a file without a name in the mailbox's tmp/. Should we die before its name is gone, it is debris.
+  /// Makes a file on the mailbox's file system, and removes its name. If the process dies before that, the file is
+  /// debris.
   private func makeFile() throws(Errno) {
-    let path = claim.mailbox.layout[.tmp] / office.ids.next(now: Clock.wall).path
-    let file = try office.root.open(path, .create(permissions: 0o400))
-    // Until its name is gone, the lock says that it is no debris. A cleaner may have met it before.
-    guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else {
-      return try makeFile()
+    let draft = try Draft(in: claim.mailbox.layout[.tmp], of: office, permissions: 0o400)
+    try draft.finish { (_) throws(Errno) in
+      reading = try office.root.open(draft.path, .read)
+      try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
+      try office.root.remove(draft.path)
     }
-    writing = consume file
-    reading = try office.root.open(path, .read)
-    try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
-    try office.root.remove(path)
-    // Not to fill a disk to the brim, and then begin anew.
+    writing = draft.keepFile()
+    // Else it would fill the disk to the brim, and then begin again in memory.
     if let space = try reading?.space(), space.isKnown, space.free < length { throw .noSpace }
   }
 }

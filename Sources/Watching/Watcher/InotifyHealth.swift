@@ -20,7 +20,7 @@ extension Watcher {
       return noticeKind()  // in another's office, or on a full disk, neither can be tested
     }
     if watches.hearsTheWatchersFile() == false { isDeaf("inotify is deaf here") } else { noticeKind() }
-    if (try? file.tryLock(.exclusive, byte: sorterByte)) == false {
+    if (try? file.tryLock(.exclusive, byte: LockBytes.watcher)) == false {
       office.warn("another watcher is at work in \(office.path); it and this one share the letters")
     }
     presence = consume file

@@ -26,7 +26,7 @@ public final class Office {
   /// Directories that this process could not seal, and does not try to again.
   var unsealable: Set<Path> = []
   /// How many directories mailboxes hold open, for letters that move.
-  var openGoals = 0
+  var openTargets = 0
   /// What need not be told time and again.
   private var told: Set<String> = []
   package func tellOnce(_ words: String) { if told.insert(words).inserted { warn(words) } }

@@ -25,7 +25,7 @@ extension Office {
         let layout = mailbox.layout
         shrink([.new, .later, .done, .failed].map { layout[$0] }, still: [.cur, .tmp].map { layout[$0] })
         try mailbox.prune(now)
-        try mailbox.syncSettled()
+        try mailbox.sync()
         removeEmptyBags(of: layout.root)
       } catch { troubles.append(error) }
     }

@@ -62,9 +62,11 @@ package final class ClaimQueue {
 
   /// Letters have arrived in `new/`.
   func lettersArrived(named name: Path? = nil) {
-    window.missFresh()
+    window.fresh.mayLackSome = true
+    guard let name else { return }
     // In strict order, one that another process put back may be older than those in the window.
-    if let name, EntryName.isTriedBefore(name) || window.isOvertaking(name), isStrict { window.forget() }
+    let isOld = EntryName.isTriedBefore(name) || window.fresh.youngest.map { name < $0.name } == true
+    if isOld, isStrict { window.forget() }
   }
 
   /// A letter of this process moved there.
@@ -72,7 +74,7 @@ package final class ClaimQueue {
     // In strict order one that waits for its next attempt counts, too: another process may put it back.
     if order == .strict, place == .new || place == .later { window.forget() }
     guard place == .new else { return }
-    window.missAgain()
+    window.again.clear()  // it may be older than those
     opened = nil
   }
 
@@ -119,7 +121,7 @@ package final class ClaimQueue {
   ///   - freshOnly: of letters that come for the first time, even if it is the turn of the others.
   ///   - bound: only if its ID is before this one.
   func nextName(freshOnly: Bool = false, before bound: LetterID? = nil) throws(PostError) -> WaitingName? {
-    if window.mustFill(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
+    if window.isUsedUp(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
     guard let next = window.next(isStrict: isStrict, freshOnly: freshOnly) else { return nil }
     if let bound, EntryName(next.name).id >= bound {
       window.putBack(next)
@@ -141,33 +143,52 @@ package final class ClaimQueue {
   /// Fills the window from the lowest bag; without bags, from `new/`; and from the lowest bag of letters that came
   /// back. Bags that are empty are removed.
   private func fillWindow() throws(PostError) {
-    var search = NameSearch(office, windowSize, skipped)
+    var found = NameWindow(windowSize, after: window)
     let new = layout[.new]
     listedInode = nil
     do throws(Errno) {
       let home = Layout.bags(of: new)
       var (live, bags) = if let opened = opened.take() { opened } else { try office.foldersNow(of: new) }
-      while search.isEmpty, let bag = try office.popLowest(&bags.returns, of: new) {
-        try search.look(inBag: bag.path(in: home))
+      while found.fresh.isEmpty, found.again.isEmpty, let bag = try office.popLowest(&bags.returns, of: new) {
+        try look(inBag: bag.path(in: home), &found)
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
       let hasSealed = !bags.sealed.isEmpty
-      while search.fresh.isEmpty, let bag = try office.popLowest(&bags.sealed, of: new) {
-        try search.look(inBag: bag.path(in: home))
+      while found.fresh.isEmpty, let bag = try office.popLowest(&bags.sealed, of: new) {
+        try look(inBag: bag.path(in: home), &found)
       }
-      var mayMissFresh = !bags.sealed.isEmpty
+      (found.fresh.mayLackSome, found.again.mayLackSome) = (!bags.sealed.isEmpty, !bags.returns.isEmpty)
       if let live {
         listedInode = try live.directory.file.status().inode
-        if !hasSealed || search.fresh.isEmpty {
-          _ = try search.look(in: new, live.directory)
+        if !hasSealed || found.fresh.isEmpty {
+          _ = try look(in: new, live.directory, &found)
         } else {
-          mayMissFresh = true
+          found.fresh.mayLackSome = true
         }
       }
-      window.fill(
-        fresh: search.fresh.trimmed(), again: search.again.trimmed(), mayMissFresh: mayMissFresh,
-        mayMissAgain: !bags.returns.isEmpty)
     } catch { throw PostError(error, "cannot list \(new)") }
+    found.fresh.sort()
+    found.again.sort()
+    window = found
+  }
+
+  /// - Returns: whether the directory is empty.
+  private func look(
+    in path: Path, _ directory: borrowing Directory, _ found: inout NameWindow
+  ) throws(Errno) -> Bool {
+    var isEmpty = true
+    let skipped = skipped.isEmpty ? nil : skipped  // mostly no name is made for it
+    try directory.forEachEntry { bytes, _ in
+      isEmpty = false
+      if bytes.first == UInt8(ascii: ".") || skipped?.contains(Path(bytes)) == true { return }
+      found.add(bytes, path)
+    }
+    return isEmpty
+  }
+
+  private func look(inBag bag: Path, _ found: inout NameWindow) throws(Errno) {
+    guard let open = try office.openIfThere(bag) else { return }
+    if try look(in: bag, open.directory, &found) { office.removeBags([bag]) }
   }
 
   // MARK: Strict order
@@ -217,38 +238,5 @@ package final class ClaimQueue {
     }
     block = .claimer
     return []
-  }
-}
-
-/// A search for the oldest letters that wait.
-private struct NameSearch {
-  private let office: Office
-  /// nil: none.
-  private let skipped: Set<Path>?
-  var fresh: OldestNames
-  var again: OldestNames
-
-  init(_ office: Office, _ limit: Int, _ skipped: Set<Path>) {
-    self.office = office
-    self.skipped = skipped.isEmpty ? nil : skipped
-    (fresh, again) = (OldestNames(limit), OldestNames(limit))
-  }
-
-  var isEmpty: Bool { fresh.isEmpty && again.isEmpty }
-
-  /// - Returns: whether the directory is empty.
-  mutating func look(in path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
-    var isEmpty = true
-    try directory.forEachEntry { bytes, _ in
-      isEmpty = false
-      if bytes.first == UInt8(ascii: ".") || skipped?.contains(Path(bytes)) == true { return }
-      if EntryName.isTriedBefore(bytes) { again.add(bytes, path) } else { fresh.add(bytes, path) }
-    }
-    return isEmpty
-  }
-
-  mutating func look(inBag bag: Path) throws(Errno) {
-    guard let open = try office.openIfThere(bag) else { return }
-    if try look(in: bag, open.directory) { office.removeBags([bag]) }
   }
 }

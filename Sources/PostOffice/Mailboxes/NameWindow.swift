@@ -7,64 +7,62 @@ import Linux
 typealias WaitingName = (folder: Path, name: Path)
 
 struct NameWindow {
-  /// Letters that come for the first time, and letters that were tried before; the oldest last.
-  private var fresh: [WaitingName] = []
-  private var again: [WaitingName] = []
-  /// Letters of the kind may wait that the window does not have.
-  private var mayMissFresh = true
-  private var mayMissAgain = true
+  /// Letters that come for the first time, and letters that were tried before.
+  var fresh: OldestNames
+  var again: OldestNames
   /// How many letters of one kind were taken in a row.
   private var run = (isOfAgain: false, length: 0)
-  /// The window was emptied and has not been filled since.
+  /// The window was emptied, and no other has taken its place since.
   private(set) var isForgotten = false
 
   /// After so many letters of one kind in a row comes one of the other, if there is one.
   private static let runLimit = 4
 
-  /// Whether it must be filled before the next name is taken.
-  func mustFill(isStrict: Bool, freshOnly: Bool) -> Bool {
-    if freshOnly { return fresh.isEmpty && mayMissFresh }
-    if again.isEmpty { return mayMissAgain || fresh.isEmpty }
-    return fresh.isEmpty && mayMissFresh && (isStrict || run.isOfAgain && run.length >= NameWindow.runLimit)
+  /// - Parameter limit: how many names of each kind it takes.
+  init(_ limit: Int = 0, after other: NameWindow? = nil) {
+    (fresh, again) = (OldestNames(limit), OldestNames(limit))
+    if let other { run = other.run }
   }
 
-  mutating func fill(fresh: OldestNames, again: OldestNames, mayMissFresh: Bool, mayMissAgain: Bool) {
-    (self.fresh, self.again, isForgotten) = (fresh.names.reversed(), again.names.reversed(), false)
-    (self.mayMissFresh, self.mayMissAgain) = (mayMissFresh || fresh.isFull, mayMissAgain || again.isFull)
+  mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
+    if EntryName.isTriedBefore(name) { again.add(name, folder) } else { fresh.add(name, folder) }
   }
-
-  mutating func missFresh() { mayMissFresh = true }
-
-  /// Letters came back. They may be older than those in the window.
-  mutating func missAgain() { (again, mayMissAgain) = ([], true) }
 
   /// What is in it may be wrong.
   mutating func forget() {
-    (fresh, again) = ([], [])
-    (mayMissFresh, mayMissAgain, isForgotten) = (true, true, true)
+    fresh.clear()
+    again.clear()
+    isForgotten = true
   }
 
-  /// Whether a name is older than one in the window that came for the first time.
-  func isOvertaking(_ name: Path) -> Bool { fresh.first.map { name < $0.name } == true }
+  /// Whether another must take its place before the next name is taken.
+  func isUsedUp(isStrict: Bool, freshOnly: Bool) -> Bool {
+    if freshOnly { return fresh.isEmpty && fresh.mayLackSome }
+    if again.isEmpty { return again.mayLackSome || fresh.isEmpty }
+    return fresh.isEmpty && fresh.mayLackSome
+      && (isStrict || run.isOfAgain && run.length >= NameWindow.runLimit)
+  }
 
   /// Takes the next name out.
   mutating func next(isStrict: Bool, freshOnly: Bool) -> WaitingName? {
     if freshOnly {
-      if isStrict, let old = again.last, let newcomer = fresh.last, old.name < newcomer.name { return nil }
-      return fresh.popLast()
+      if isStrict, let old = again.oldest, let newcomer = fresh.oldest, old.name < newcomer.name {
+        return nil
+      }
+      return fresh.take()
     }
     var takesAgain = fresh.isEmpty
-    if let newcomer = fresh.last, let old = again.last {
+    if let newcomer = fresh.oldest, let old = again.oldest {
       takesAgain = old.name < newcomer.name
       if !isStrict, run.isOfAgain == takesAgain, run.length >= NameWindow.runLimit { takesAgain.toggle() }
     }
     run = (takesAgain, run.isOfAgain == takesAgain ? run.length + 1 : 1)
-    return takesAgain ? again.popLast() : fresh.popLast()
+    return takesAgain ? again.take() : fresh.take()
   }
 
   /// Puts the name back that was taken out last.
   mutating func putBack(_ letter: WaitingName) {
-    if EntryName.isTriedBefore(letter.name) { again.append(letter) } else { fresh.append(letter) }
+    if EntryName.isTriedBefore(letter.name) { again.putBack(letter) } else { fresh.putBack(letter) }
   }
 }
 
@@ -81,35 +79,37 @@ extension EntryName {
 /// The first of many names, in memory for twice as many.
 struct OldestNames {
   private let limit: Int
-  private var found: [WaitingName] = []
-  /// The last of those that count, once there are enough.
-  private var last: Path?
-  /// There may be more than it has.
-  private(set) var isFull = false
+  /// Once sorted, the oldest last.
+  private var names: [WaitingName] = []
+  /// The last of those that count; nil: there are not enough yet.
+  private var bound: Path?
+  /// Letters of its kind may wait that it does not have.
+  var mayLackSome = true
 
   init(_ limit: Int) { self.limit = limit }
 
-  var isEmpty: Bool { found.isEmpty }
+  var isEmpty: Bool { names.isEmpty }
+  var oldest: WaitingName? { names.last }
+  var youngest: WaitingName? { names.first }
 
   mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
-    if let last, !last.follows(name) { return }
-    found.append((folder, Path(name)))
-    if found.count / 2 > limit + 8 { trim() }
+    if let bound, !bound.follows(name) { return }
+    names.append((folder, Path(name)))
+    if names.count / 2 > limit + 8 { sort() }
   }
 
-  private mutating func trim() {
-    found.sort { $0.name < $1.name }
-    if found.count >= limit { isFull = true }
-    if found.count > limit { found.removeSubrange(limit...) }
-    if isFull { last = found.last?.name }
+  /// Before names are taken, and after the last was added.
+  mutating func sort() {
+    names.sort { $1.name < $0.name }
+    if names.count < limit { return }
+    names.removeFirst(names.count - limit)
+    bound = names.first?.name
+    mayLackSome = true
   }
 
-  /// Sorts the names. Nothing is added afterwards.
-  consuming func trimmed() -> OldestNames {
-    trim()
-    return self
-  }
+  mutating func take() -> WaitingName? { names.popLast() }
 
-  /// The oldest first, once trimmed.
-  var names: [WaitingName] { found }
+  mutating func putBack(_ letter: WaitingName) { names.append(letter) }
+
+  mutating func clear() { (names, mayLackSome) = ([], true) }
 }

@@ -36,7 +36,7 @@ final class StderrCapture {
 
   private func last(before end: Int64) -> [UInt8] {
     if end == 0 { return [] }
-    let length = Int(min(end, Int64(Mailbox.wordsLimit)))
+    let length = Int(min(end, Int64(Notes.stderrLimit)))
     let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       count = (try? memory.read(into: UnsafeMutableRawBufferPointer(buffer), at: end - Int64(length))) ?? 0
     }
@@ -58,7 +58,7 @@ final class StderrCapture {
     if end < trimmed { trimmed = 0 }  // cut off
     pause = min(2 * pause, StderrCapture.longestPause)
     if end - trimmed > StderrCapture.enough {
-      trimmed = end - Int64(Mailbox.wordsLimit)
+      trimmed = end - Int64(Notes.stderrLimit)
       try? memory.punchHole(from: 0, length: trimmed)
       pause = StderrCapture.firstPause
     }

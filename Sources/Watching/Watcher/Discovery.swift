@@ -53,13 +53,12 @@ extension Watcher {
       case .accepted(let name): topics[name]?.hint(now)
       case .arrived(let name):
         arrived.insert(name)
-        workers[name]?.mailbox.heard(of: hint.name)
+        workers[name]?.mailbox.lettersArrived(named: hint.name)
       case .mailbox(let name): if isNews(hint.name, of: name) { changed.insert(name) }
       }
     }
     for name in arrived {
       workers[name]?.isScanned = false
-      workers[name]?.mailbox.window.arrived()
       workers[name]?.schedule.hint()
     }
     if mustDiscover { discover() } else { for name in changed { open(name) } }
@@ -109,7 +108,9 @@ extension Watcher {
     do throws(PostError) {
       let settings = try office.settings(of: name)
       guard settings.handler != nil || closure != nil else { return close(name) }
-      let mailbox = try office.mailbox(name, completing: isNew)
+      // A reader, which may be killed at any time, writes its log at once; a watcher need not.
+      let mailbox = try office.mailbox(
+        name, completing: isNew, verifiedAtOnce: closure == nil ? BodyCopy.slice : .max, keepsLogBack: true)
       let worker = workers[name]
       let isSame = worker?.mailbox.inode == mailbox.inode
       if !isSame { close(name) }
@@ -145,8 +146,6 @@ extension Watcher {
 
   private func add(_ worker: MailboxWorker) {
     let key = worker.key
-    worker.mailbox.keepsLog = true  // a reader, which may be killed at any time, writes it at once
-    if closure == nil { worker.mailbox.verifiedAtOnce = BodyCopy.slice }
     nextKey += 1
     workers[worker.name] = worker
     workersByKey[key] = worker
@@ -164,9 +163,6 @@ extension Watcher {
   }
 
   private func shareWindows() {
-    let share = ClaimQueue.share(of: workers.count)
-    for worker in workers.values where worker.mailbox.windowSize != share {
-      worker.mailbox.windowSize = share
-    }
+    for worker in workers.values { worker.mailbox.shareMemory(among: workers.count) }
   }
 }

@@ -55,9 +55,9 @@ extension Watcher {
   func scan() {
     if watches.isBlind { return hintAll() }
     for worker in workers.values {
-      let isEmpty = worker.mailbox.block == nil && worker.mailbox.unreadable.isEmpty
+      let isEmpty = worker.mailbox.block == nil && !worker.mailbox.hasSkippedLetters
       worker.isScanned = isEmpty && !worker.schedule.mayHaveLetters && worker.schedule.running == 0
-      worker.mailbox.window.arrived()
+      worker.mailbox.lettersArrived()
       worker.schedule.hint()
     }
     for topic in topics.values { topic.hint(Clock.monotonic) }

@@ -63,7 +63,7 @@ final class MailboxWorker {
   }
 
   private func takeUp(_ settings: Settings) {
-    mailbox.order = settings.order
+    mailbox.settingsChanged(settings)
     schedule.isPausedByHand = mailbox.isPaused
     makeRoom()
   }

@@ -76,7 +76,7 @@ extension Watcher {
 
   private func giveBack(_ next: Preparation) throws(PostError) {
     next.stream?.expected -= 1
-    do throws(PostError) { try release(next.claims, next.item, next.worker) } catch {
+    do throws(PostError) { try settleAll(next.claims, next.item, .release, next.worker) } catch {
       // It shows to be held for as long as the stream lives.
       next.stream?.close()
       throw error
@@ -107,15 +107,17 @@ extension Watcher {
         office.warn(cause.message)
       }
       if cause.kind != .tryAgain {
-        mailbox.unreadable.insert(EntryName(claim.letter.id, attempt: claim.attempt - 1).path)
+        mailbox.skip(claim)
       }
     }
     if isOurs {
-      do throws(PostError) { try release([claim], item, worker) } catch { trouble = trouble ?? error }
+      do throws(PostError) { try settleAll([claim], item, .release, worker) } catch {
+        trouble = trouble ?? error
+      }
     }
     let rest = Array(claims.dropLast())
     if trouble != nil {
-      try release(rest, item, worker)
+      try settleAll(rest, item, .release, worker)
     } else if !rest.isEmpty {
       try start(rest, item, worker)
     }

@@ -13,7 +13,8 @@ extension Watcher {
         let item = worker.take([claim])
         let start = Clock.monotonic
         let verdict = closure(claim)
-        return try end(claim, item, worker.judge(verdict, on: claim, after: Clock.monotonic - start), worker)
+        let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - start)
+        return try settle(.init(claim, item, judged, worker.settings), worker)
       }
       if worker.isStreaming { return try serveStream(worker) }
       let claims = try claim(upTo: worker.lettersAtOnce, Beacon(worker.mailbox), worker)
@@ -80,7 +81,7 @@ extension Watcher {
       )
       try goOn(with: claims, after: .done, item, worker, worker.settings)
     } catch .listTooLong where !isBatch && claims[0].isTooMuch(worker.settings) {
-      try endAll(claims, item, .failed(Verdict.tooMuch), worker)
+      try settleAll(claims, item, .failed(Verdict.tooMuch), worker)
       try goOn(with: rest, after: .done, item, worker, worker.settings)
     } catch {
       try couldNotStart(error, claims + rest, item, worker)
@@ -91,10 +92,10 @@ extension Watcher {
     _ error: Errno, _ claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker
   ) throws(PostError) {
     guard PostError.Kind(of: error) == .tryAgain else {
-      return try endAll(claims, item, .broken("cannot be started: \(error)"), worker)
+      return try settleAll(claims, item, .broken("cannot be started: \(error)"), worker)
     }
     // The system is short of something; the handler is not to blame.
-    try release(claims, item, worker)
+    try settleAll(claims, item, .release, worker)
     throw PostError(error, "cannot start the handler")
   }
 
@@ -158,7 +159,7 @@ extension Watcher {
       case .verdict(let verdict, let given, let since):
         let words = verdict == .done ? [] : heard(stream, worker)
         let judged = worker.judge(verdict, on: given.claim, after: Clock.monotonic - since)
-        endOrWarn(given, judged, worker, words)
+        settleOrWarn(given, judged, worker, words)
       }
     }
     worker.makeRoom()
@@ -181,10 +182,10 @@ extension Watcher {
       if let trouble = stream.trouble {
         office.warn("mailbox \(worker.name): \(trouble)")
         worker.schedule.handlerDied(now: now)
-        for given in left { releaseOrWarn(given, worker) }
+        for given in left { settleOrWarn(given, .release, worker) }
       } else if case .broken(let how) = Verdict(exit) {
         worker.markBroken(how, now: now)
-        for given in left { releaseOrWarn(given, worker) }
+        for given in left { settleOrWarn(given, .release, worker) }
       } else if let reason {
         if !left.isEmpty || now - stream.startedAt < MailboxSchedule.quick {
           worker.schedule.handlerDied(now: now)
@@ -192,10 +193,10 @@ extension Watcher {
         }
         office.warn(
           "mailbox \(worker.name): \(reason), with \(left.count) letters in its hands; it is started again")
-        for given in left where given.isTold { endOrWarn(given, .retry(reason), worker, words) }
-        for given in left where !given.isTold { releaseOrWarn(given, worker) }
+        for given in left where given.isTold { settleOrWarn(given, .retry(reason), worker, words) }
+        for given in left where !given.isTold { settleOrWarn(given, .release, worker) }
       } else {
-        for given in left { releaseOrWarn(given, worker) }
+        for given in left { settleOrWarn(given, .release, worker) }
       }
     } catch {
       office.warn(PostError(error, "cannot tell how a handler of mailbox \(worker.name) ended").message)
@@ -207,17 +208,12 @@ extension Watcher {
     closeIfOver(worker)
   }
 
-  private func endOrWarn(
-    _ given: StreamHandler.Given, _ verdict: Verdict, _ worker: MailboxWorker, _ words: [UInt8]
+  private func settleOrWarn(
+    _ given: StreamHandler.Given, _ verdict: Verdict, _ worker: MailboxWorker, _ words: [UInt8] = []
   ) {
-    do throws(PostError) { try end(given.claim, given.item, verdict, worker, words) } catch {
-      office.warn(error.message)
-      worker.isInTrouble(error)
-    }
-  }
-
-  private func releaseOrWarn(_ given: StreamHandler.Given, _ worker: MailboxWorker) {
-    do throws(PostError) { try release([given.claim], given.item, worker) } catch {
+    do throws(PostError) {
+      try settle(.init(given.claim, given.item, verdict, worker.settings, words), worker)
+    } catch {
       office.warn(error.message)
       worker.isInTrouble(error)
     }

@@ -194,7 +194,7 @@ public final class Watcher {
   private func work(_ now: Int64) -> Bool {
     if nextSweep <= now {
       do throws(PostError) { try office.sweep() } catch { office.warn(error.message) }
-      for worker in workers.values { worker.mailbox.forgetUnreadable() }
+      for worker in workers.values { worker.mailbox.retrySkipped() }
       nextSweep = now + Watcher.sweepInterval
     }
     if let due = discoverAt, due <= now { discover() }
@@ -323,11 +323,10 @@ public final class Watcher {
   /// Gives letters that were passed over, since they could not be read, a last chance.
   /// - Returns: whether there are some. If it fails, their mailbox is in trouble.
   private func triesAgain() -> Bool {
-    let again = workers.values.filter { !$0.mailbox.unreadable.isEmpty && !$0.schedule.isKnownBroken }
+    let again = workers.values.filter { $0.mailbox.hasSkippedLetters && !$0.schedule.isKnownBroken }
     for worker in again {
       worker.isLastChance = true
-      worker.mailbox.forgetUnreadable()
-      worker.mailbox.window.arrived()
+      worker.mailbox.retrySkipped()
       worker.schedule.hint()
     }
     return !again.isEmpty
@@ -339,7 +338,7 @@ public final class Watcher {
     unsynced = [:]
     for worker in workers { worker.mailbox.flushLog() }
     if workers.count > Delivery.directorySyncs, (try? office.root.syncFileSystem()) != nil {
-      for worker in workers { worker.mailbox.wasSynced() }
+      for worker in workers { worker.mailbox.fileSystemWasSynced() }
     }
     for worker in workers { worker.mailbox.syncOrWarn() }
   }

@@ -138,7 +138,7 @@ struct ReadLoop {
     switch verdict {
     case .retry, .failed:
       if claims.count > 1 { return try giveEach(claims, to: words, settings, signals, wasStopped) }
-    case .done, .broken: break
+    case .done, .broken, .release, .abandoned: break
     }
     try mailbox.office.forEach(claims) { (claim) throws(PostError) in
       try claim.settle(verdict, settings: settings)

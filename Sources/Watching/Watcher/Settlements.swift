@@ -27,7 +27,7 @@ extension Watcher {
   func release(_ claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker) throws(PostError) {
     try office.forEach(claims) { (claim) throws(PostError) in
       defer { worker.giveUp(claim, of: item, due: nil) }
-      settled[worker.key] = worker
+      pending.unlogged[worker.key] = worker
       try claim.release()
       worker.mailbox.window.cameBack()
       worker.schedule.hint()  // it waits again
@@ -43,7 +43,7 @@ extension Watcher {
     } catch {
       if worker.mailbox.isInHands(end.claim) {
         worker.keep(end)
-        burdened[worker.key] = worker
+        pending.unsettled[worker.key] = worker
       } else {
         worker.giveUp(end.claim, of: end.item, due: nil)  // somebody took it away
       }
@@ -53,41 +53,35 @@ extension Watcher {
 
   /// Writes down what could not be written down before.
   func settleRest(_ worker: MailboxWorker) {
-    burdened[worker.key] = nil
+    pending.unsettled[worker.key] = nil
     for rest in worker.takeUnsettled() {
       do throws(PostError) { try end(rest, worker) } catch {
         let id = rest.claim.letter.id
         office.warn("\(error.message); letter \(id) was handled, and is held until that can be written down")
-        worker.isInTrouble(error)
+        worker.noteTrouble(error)
       }
     }
-    closeIfOver(worker)
-  }
-
-  /// A worker that is served no longer goes with its last letter.
-  func closeIfOver(_ worker: MailboxWorker) {
-    guard !worker.schedule.isOpen, worker.schedule.running == 0, worker.streams.isEmpty else { return }
-    remove(worker)
+    removeIfFinished(worker)
   }
 
   /// Ends a handler's work.
-  func finish(_ job: Job) throws(PostError) {
+  func finish(_ job: RunningWork.Job) throws(PostError) {
     let (handler, worker) = (job.handler, job.worker)
-    defer { closeIfOver(worker) }
-    let over: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
+    defer { removeIfFinished(worker) }
+    let over: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
     do throws(Errno) { over = try handler.finish() } catch {
       for claim in handler.claims + job.rest { worker.giveUp(claim, of: job.item, due: nil) }
       throw PostError(error, "cannot tell how a handler of mailbox \(worker.name) ended")
     }
-    if !over.words.isEmpty { relay(worker.name, over.words) }
+    if !over.standardError.isEmpty { relay(worker.name, over.standardError) }
     guard let verdict = over.verdict else {
       return try release(handler.claims + job.rest, job.item, worker)
     }
-    if handler.claims.count > 1 { return try finishBatch(job, verdict, over.words) }
+    if handler.claims.count > 1 { return try finishBatch(job, verdict, over.standardError) }
     let claim = handler.claims[0]
-    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.startedAt)
+    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.process.startedAt)
     do throws(PostError) {
-      try end(claim, job.item, judged, worker, over.words, handler.settings)
+      try end(claim, job.item, judged, worker, over.standardError, handler.settings)
     } catch {
       do throws(PostError) { try release(job.rest, job.item, worker) } catch { office.warn(error.message) }
       throw error
@@ -97,7 +91,7 @@ extension Watcher {
 
   /// A batch is done as a whole; else its letters are tried one by one, for it may be one of them that
   /// spoils it for all.
-  private func finishBatch(_ job: Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
+  private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
     switch verdict {
     case .done:
@@ -115,7 +109,7 @@ extension Watcher {
   /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, they may be
   /// meant for another kind of handler by now.
   func mayGoOn(_ worker: MailboxWorker, _ settings: Settings) -> Bool {
-    stopping == nil && worker.schedule.isOpen && !worker.schedule.isPausedByHand
+    !isStopping && worker.schedule.isOpen && !worker.schedule.isPausedByHand
       && settings == worker.settings
   }
 
@@ -141,8 +135,7 @@ extension Watcher {
   ) throws(PostError) -> Int64? {
     let id = claim.letter.id
     let settlement = try claim.settle(verdict, settings: settings, words: words)
-    unsynced[worker.key] = worker
-    settled[worker.key] = worker
+    pending.noteSettlement(of: worker)
     if case .broken(let reason) = verdict {
       worker.mailbox.window.cameBack()
       worker.markBroken(reason, now: Clock.monotonic)

@@ -73,11 +73,11 @@ extension Watcher {
     for answer in stream.takeAnswers() {
       switch answer {
       case .other(let line):
-        office.warn("mailbox \(worker.name): the handler's line answers no letter it has: '\(line)'")
+        office.warn("mailbox \(worker.name): the handler said '\(line)', which answers no letter that it has")
       case .verdict(let verdict, let given, let since):
         let standardError = verdict == .done ? [] : relayStandardError(of: stream, worker)
         let judged = worker.judge(verdict, on: given.claim, after: Clock.monotonic - since)
-        end(given, judged, worker, standardError)
+        settle(given, judged, worker, standardError)
       }
     }
     worker.makeRoom()
@@ -129,11 +129,11 @@ extension Watcher {
       office.warn("mailbox \(worker.name): \(reason), with \(letters) unanswered; it is started again")
       verdict = .retry(reason)
     }
-    for given in unanswered { end(given, given.isSent ? verdict : nil, worker, standardError) }
+    for given in unanswered { settle(given, given.isSent ? verdict : nil, worker, standardError) }
   }
 
   /// - Parameter verdict: nil: the letter is released.
-  private func end(
+  private func settle(
     _ given: StreamHandler.Given, _ verdict: Verdict?, _ worker: MailboxWorker, _ standardError: [UInt8]
   ) {
     do throws(PostError) {

@@ -62,18 +62,17 @@ public final class Watcher {
     var troubles = [PostError]()
     for name in mailboxes ?? [] {
       let mailbox = try office.mailbox(name)
-      do throws(PostError) { try check(mailbox) } catch { troubles.append(error) }
+      do throws(PostError) {
+        if try closure == nil && mailbox.settings().handler == nil {
+          throw PostError(
+            .badSettings,
+            "mailbox \(name) has no handler; add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")
+        }
+      } catch { troubles.append(error) }
     }
     // The bad settings of one mailbox must not keep the others waiting.
     if let first = troubles.first, troubles.count == mailboxes?.count { throw first }
     for trouble in troubles { office.warn(trouble.message) }
-  }
-
-  private func check(_ mailbox: Mailbox) throws(PostError) {
-    guard try mailbox.settings().handler == nil, closure == nil else { return }
-    throw PostError(
-      .badSettings,
-      "mailbox \(mailbox.name) has no handler; add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")
   }
 
   /// The state in a line, for the service manager.
@@ -87,7 +86,7 @@ public final class Watcher {
 
   /// Serves the mailboxes until stopped or, with `untilEmpty`, until nothing is left to do.
   /// - Throws: bad settings, when letters wait for a broken handler (`untilEmpty`); not found, when the spool is gone.
-  public func run() throws(PostError) { try run(signals: -1, beat: { _ in nil }) {} }
+  public func run() throws(PostError) { try run(signals: -1, beat: { _ in nil }, onSignal: {}) }
 
   /// - Parameters:
   ///   - signals: readable when `onSignal` is to be called.

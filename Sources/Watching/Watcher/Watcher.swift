@@ -63,7 +63,7 @@ public final class Watcher {
     for name in mailboxes ?? [] {
       let mailbox = try office.mailbox(name)
       do throws(PostError) {
-        if try closure == nil && mailbox.settings().handler == nil {
+        if try mailbox.settings().handler == nil, closure == nil {
           throw PostError(
             .badSettings,
             "mailbox \(name) has no handler; add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")

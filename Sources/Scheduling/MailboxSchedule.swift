@@ -1,10 +1,10 @@
-// The schedule of one mailbox: when to look into `later/` and `cur/`, when a handler may start, when to wake. A pure state
-// machine: events and times go in, answers come out, and it imports nothing. Times are monotonic nanoseconds.
+// The schedule of one mailbox: when to look into `later/` and `cur/`, when a handler may start, when to wake. A pure
+// state machine: events and times go in, answers come out, and it imports nothing. Times are monotonic nanoseconds.
 //
-// - A mailbox with something to do has a turn now, a time to wake, or work under way that will end. It never wakes at once
-//   again after it did what it could: a watcher would spin.
-// - After trouble nothing begins until a pause is over. Pauses double, from `firstPause` to `longestPause`; then one letter
-//   is tried at a time, until `markWorking()`.
+// - A mailbox with something to do has a turn now, a time to wake, or work under way that will end. It never wakes at
+//   once again after it did what it could: a watcher would spin.
+// - After trouble nothing begins until a pause is over. Pauses double, from `firstPause` to `longestPause`; then one
+//   letter is tried at a time, until `markWorking()`.
 // - A mailbox is idle only after a look that found nothing to come.
 
 /// When a mailbox is to be looked at, and when a handler may start on its letters.
@@ -208,7 +208,8 @@ package struct MailboxSchedule {
     return lookAt.map { max($0, pause.until) }
   }
 
-  /// The same, if it is still to come: a mailbox that waits for its turn since a pause ended must be looked at in time, too.
+  /// The same, if it is still to come: a mailbox that waits for its turn since a pause ended must be looked at in
+  /// time, too.
   package func wakeAt(after now: Int64) -> Int64? {
     guard let wakeAt, wakeAt <= now else { return wakeAt }
     return lookAt.flatMap { $0 > now ? $0 : nil }

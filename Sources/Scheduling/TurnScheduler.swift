@@ -1,10 +1,12 @@
-// Which mailbox has its turn. A pure state machine over the schedules of all mailboxes: events and times go in, the next turn
-// or the time to wake comes out, and it imports nothing. Times are monotonic nanoseconds.
+// Which mailbox has its turn. A pure state machine over the schedules of all mailboxes: events and times go in, the
+// next turn or the time to wake comes out, and it imports nothing. Times are monotonic nanoseconds.
 //
-// - Mailboxes that have something to do wait in three queues, first come, first served, which are served in turn: those that
-//   need no handler, their first, or a further one. After its turn a mailbox goes to the end of its queue, so neither a long
-//   backlog nor a slow handler delays the others. A look at a mailbox meanwhile does not cost it its place.
-// - Mailboxes that need a further handler get half of all handlers at most: the rest is left for those that have none.
+// - Mailboxes that have something to do wait in three queues, first come, first served, which are served in turn:
+//   those that need no handler, their first, or a further one. After its turn a mailbox goes to the end of its queue,
+//   so neither a long backlog nor a slow handler delays the others. A look at a mailbox meanwhile does not cost it
+//   its place.
+// - Mailboxes that need a further handler get half of all handlers at most: the rest is left for those that have
+//   none.
 // - A turn costs the same however many mailboxes there are.
 
 /// Gives turns to mailboxes.
@@ -127,7 +129,8 @@ extension MailboxSchedule {
   }
 }
 
-/// One time for each key, the earliest first: a heap. An entry whose time was set again is dropped when its old time comes.
+/// One time for each key, the earliest first: a heap. An entry whose time was set again is dropped when its old time
+/// comes.
 private struct Alarms {
   private var heap: [(time: Int64, key: TurnScheduler.Key)] = []
   private var times: [TurnScheduler.Key: Int64] = [:]

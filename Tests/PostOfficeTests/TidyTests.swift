@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func oneFileMakesHardLinks() throws {
-    #expect(try files(in: "Sources/PostOffice", having: /linkat|\.link\(/) == ["Delivery.swift"])
+    #expect(try files(in: "Sources/PostOffice", having: /linkat|\.link\(/) == ["Placement.swift"])
     #expect(try files(in: "Sources/Linux", having: /linkat\(/) == ["Directory.swift"])
     #expect(try files(in: "Sources/post", having: /linkat|\.link\(/).isEmpty)
   }

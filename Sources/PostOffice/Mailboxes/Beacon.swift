@@ -33,7 +33,7 @@ package final class Beacon {
     if directory != nil { return }
     let own = try office.root.directory(root)
     for attempt in 1...Beacon.attempts {
-      byte = Host.random64 >> 2
+      byte = Host.random64 % LockBytes.beaconLimit
       if try own.file.tryLock(.shared, byte: byte) { break }
       if attempt == Beacon.attempts { throw .again }
     }

@@ -14,7 +14,7 @@ extension Mailbox {
   func formerHolderLives(_ name: Path, _ entry: EntryName) -> Bool {
     do throws(Errno) {
       if let holder = entry.formerHolder {
-        return try office.root.open(holders / holder, .read).isLocked(byte: sorterByte, count: 2)
+        return try office.root.open(holders / holder, .read).isLocked(byte: LockBytes.formerWatcher, count: 2)
       }
       return try office.root.open(layout[.cur] / name, .read).isLocked(byte: inode)
     } catch .noEntry {
@@ -31,7 +31,9 @@ extension Mailbox {
       do throws(Errno) {
         let file = try office.root.open(holders / name, .read)
         // Our lock stays until the name is gone: its maker, if just born, fails to lock and starts again.
-        guard try file.tryLock(.shared, byte: sorterByte), try !file.isLocked(byte: sorterByte + 1) else {
+        guard try file.tryLock(.shared, byte: LockBytes.formerWatcher),
+          try !file.isLocked(byte: LockBytes.formerHandler)
+        else {
           continue
         }
         try office.root.remove(holders / name)

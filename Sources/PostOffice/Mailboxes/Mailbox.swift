@@ -23,7 +23,7 @@ public final class Mailbox {
   /// Why the last claim got no letter although some may wait; nil: none waits.
   package var block: Block?
   /// What was seen of `new/` and its bags a moment ago, and nobody has used yet.
-  var seen: (live: OpenDirectory?, bags: BagsOfPlace)?
+  var seen: (live: LetterDirectory?, bags: BagsOfPlace)?
   /// More letters are due than were put back.
   var hasMoreDue = false
   /// Names in `new/` that could not be opened; they are left alone, for others to be read.
@@ -41,7 +41,7 @@ public final class Mailbox {
   /// How many letters were moved.
   private var moved = 0
   /// The directories into which they went.
-  private(set) var goals: [Place: OpenDirectory] = [:]
+  private(set) var goals: [Place: LetterDirectory] = [:]
   /// Where those letters came from: a power cut may show them there still.
   var left: Set<Path> = []
 
@@ -81,7 +81,7 @@ public final class Mailbox {
           // A bag that another user made, and died before it was as it should be.
           guard place == .new, let goal = goals[.new], goal.path != layout[.new] else { throw .denied }
           drop(.new)
-          goals[.new] = OpenDirectory(layout[.new], try office.root.directory(layout[.new]))
+          goals[.new] = try LetterDirectory(opening: layout[.new], of: office)
           office.openGoals += 1
         }
       }
@@ -94,12 +94,12 @@ public final class Mailbox {
 
   /// The directory into which letters of a place go; nil: it is used by its path, for too many are open, or it is
   /// cur/, which is never sealed; or later/, whose bags nobody may come into once their time was looked at.
-  private func goal(_ place: Place) throws(Errno) -> OpenDirectory? {
+  private func goal(_ place: Place) throws(Errno) -> LetterDirectory? {
     if let goal = goals[place] { return goal }
     if place == .cur || place == .later || office.openGoals >= Mailbox.goalLimit { return nil }
     do throws(Errno) {
       let path = place == .new ? try folderForReturns() : layout[place]
-      let goal = OpenDirectory(path, try office.root.directory(path))
+      let goal = try LetterDirectory(opening: path, of: office)
       goals[place] = goal
       office.openGoals += 1
       return goal
@@ -152,7 +152,7 @@ public final class Mailbox {
   }
 
   /// The directories that letters went into, to be made durable; the next go to wherever it is right by then.
-  func takeGoals() -> [Place: OpenDirectory] {
+  func takeGoals() -> [Place: LetterDirectory] {
     defer { goals = [:] }
     office.openGoals -= goals.count
     return goals

@@ -52,14 +52,14 @@ extension Mailbox {
 
   /// The mailbox's directory, in which holders lock their bytes. A lock is not shown to the open description that has
   /// it, so each look is through one of its own.
-  func openBeacons() throws(PostError) -> OpenDirectory {
+  func openBeacons() throws(PostError) -> LetterDirectory {
     try attempt("cannot open \(layout.root)") { () throws(Errno) in
-      OpenDirectory(layout.root, try office.root.directory(layout.root))
+      try LetterDirectory(opening: layout.root, of: office)
     }
   }
 
   /// Whether the holder of a letter in cur/ lives, of one whose lease is not in force. If we cannot see, it does.
-  func holderLives(_ name: Path, _ beacons: OpenDirectory?) -> Bool {
+  func holderLives(_ name: Path, _ beacons: LetterDirectory?) -> Bool {
     let entry = EntryName(name)
     if let byte = entry.beacon { return (try? beacons?.directory.file.isLocked(byte: byte)) ?? true }
     return entry.until == nil && formerHolderLives(name, entry)

@@ -58,7 +58,7 @@ extension Mailbox {
       for letter in group { letters[letter.id] = letter }
       let all = Array(letters.values)
       // What is under way, or no letter any more, is left alone, even if an end of it is on record, too.
-      for id in try office.look(for: all, in: layout, [.later, .cur, .new, .cur, .later, .corrupt]).met {
+      for id in try office.match(all, in: layout, [.later, .cur, .new, .cur, .later, .corrupt]).found {
         letters[id] = nil
       }
       ended = try entries(of: Array(letters.values), in: [.done, .failed])

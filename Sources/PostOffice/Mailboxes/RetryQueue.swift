@@ -18,13 +18,13 @@ extension Mailbox {
   ///   - bags: its bags, if they have been looked for since.
   /// - Returns: how many, and when to come back (milliseconds since 1970; nil if none waits).
   func putBackDue(
-    _ opened: OpenDirectory? = nil, _ bags: [Bag]? = nil
+    _ opened: LetterDirectory? = nil, _ bags: [Bag]? = nil
   ) throws(PostError) -> (putBack: Int, next: Int64?) {
     let now = Clock.wall / 1_000_000
     let later = layout[.later]
     do throws(Errno) {
       var pass = LaterPass(now: now)
-      let folder = if let opened { opened } else { OpenDirectory(later, try office.root.directory(later)) }
+      let folder = if let opened { opened } else { try LetterDirectory(opening: later, of: office) }
       try putBackDue(in: later, folder.directory, &pass)
       var isOver = false
       let known = if let bags { bags } else { try office.bags(of: later) }

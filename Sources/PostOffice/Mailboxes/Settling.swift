@@ -37,7 +37,7 @@ extension Mailbox {
         trouble = trouble ?? PostError(error, "cannot make \(path) durable")
       }
     }
-    var folders = [OpenDirectory]()
+    var folders = [LetterDirectory]()
     for place in places {
       if let goal = goals[place] {
         folders.append(goal)
@@ -45,7 +45,7 @@ extension Mailbox {
         sync(layout[place]) { () throws(Errno) in
           // If it was sealed just then, a power cut may undo a retry: it is tried again all the same.
           guard place == .later else { return try office.syncSealed(layout[place], []) }
-          folders.append(OpenDirectory(layout[place], try office.root.directory(layout[place])))
+          folders.append(try LetterDirectory(opening: layout[place], of: office))
         }
       }
     }

@@ -1,12 +1,13 @@
 // The standard input of an exec handler: a private file that holds the letter's body and nothing else, at offset 0.
 //
-// - However the handler reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the whole body and only the body, also when the
-//   watcher has died meanwhile, as it would not with a pipe; and it can change nothing that others see.
-// - A letter is verified while it is copied (CrashSafety I23), one slice at a time: the watcher does other work between two
-//   slices, so a letter of gigabytes delays no other mailbox.
-// - A small body goes into a sealed file in memory, a large one into a file on the mailbox's file system, whose name is removed
-//   before anything is written. Where that has no room, up to 64 MiB go into memory. Beyond it the handler gets the letter's own
-//   open file, positioned at the body: it reads the same bytes, but sees the headers if it opens the file again.
+// - However the handler reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the whole body and only the body, also
+//   when the watcher has died meanwhile, as it would not with a pipe; and it can change nothing that others see.
+// - A letter is verified while it is copied (CrashSafety I23), one slice at a time: the watcher does other work
+//   between two slices, so a letter of gigabytes delays no other mailbox.
+// - A small body goes into a sealed file in memory, a large one into a file on the mailbox's file system, whose name
+//   is removed before anything is written. Where that has no room, up to 64 MiB go into memory. Beyond it the handler
+//   gets the letter's own open file, positioned at the body: it reads the same bytes, but sees the headers if it
+//   opens the file again.
 
 import Linux
 import PostOffice
@@ -56,8 +57,7 @@ final class BodyCopy {
     defer { buffer.deallocate() }
     let count: Int
     do throws(Errno) {
-      count = try claim.letter.file.read(into: buffer, at: claim.letter.bodyOffset + offset)
-      if count == 0 { throw .io }  // shorter than it was when it was opened
+      count = try claim.letter.readBody(into: buffer, at: offset)
     } catch { throw .errno(error) }
     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
     do throws(Errno) { try writing?.write(bytes, at: offset) } catch { return try fallBack(error) }
@@ -82,7 +82,8 @@ final class BodyCopy {
         }
       }
       office.tellOnce(
-        "cannot copy a large body (\(trouble?.description ?? "")): a handler that opens /dev/stdin again sees the headers, too"
+        "cannot copy a large body (\(trouble?.description ?? "")): a handler that opens /dev/stdin again sees the "
+          + "headers, too"
       )
       let file = try office.root.open(claim.mailbox.layout[.cur] / claim.entry.path, .read)
       try file.seek(to: claim.letter.bodyOffset)
@@ -103,7 +104,7 @@ final class BodyCopy {
       case .memory: writing = try File.inMemory()
       case .none:
         // Nothing is copied, and the letter has been verified or has no digest.
-        if verification?.isOver != false { (offset, claim.isVerified) = (length, true) }
+        if verification?.hasDigest != true { (offset, claim.isVerified) = (length, true) }
       }
     } catch { try fallBack(error) }
   }
@@ -117,19 +118,17 @@ final class BodyCopy {
     try begin()
   }
 
-  /// Makes a file without a name in the mailbox's `tmp/`. If the watcher dies before the name is removed, it is debris.
+  /// Makes a file on the mailbox's file system, and removes its name. If the process dies before that, the file is
+  /// debris.
   private func makeFile() throws(Errno) {
-    let path = claim.mailbox.layout[.tmp] / office.ids.next(now: Clock.wall).path
-    let file = try office.root.open(path, .create(permissions: 0o400))
-    // Until the name is removed, the lock shows that the file is no debris. A finisher may have removed it before.
-    guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else {
-      return try makeFile()
+    let draft = try Draft(in: claim.mailbox.layout[.tmp], of: office, permissions: 0o400)
+    try draft.finish { (_) throws(Errno) in
+      reading = try office.root.open(draft.path, .read)
+      try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
+      try office.root.remove(draft.path)
     }
-    writing = consume file
-    reading = try office.root.open(path, .read)
-    try reading?.setPermissions(0o444)  // for a handler that becomes another user, whatever the umask
-    try office.root.remove(path)
-    // Rather than fill the disk and then begin again.
+    writing = draft.keepFile()
+    // Else it would fill the disk to the brim, and then begin again in memory.
     if let space = try reading?.space(), space.isKnown, space.free < length { throw .noSpace }
   }
 }

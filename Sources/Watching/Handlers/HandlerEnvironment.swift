@@ -4,8 +4,8 @@ import Linux
 import PostOffice
 import Text
 
-/// What handlers inherit of our own environment: not what is about a letter, nor what the service manager (sd_notify(3))
-/// set for us alone.
+/// What handlers inherit of our own environment: not what is about a letter, nor what the service manager
+/// (sd_notify(3)) set for us alone.
 private let inherited: [Path] = {
   let ours = ["POST_", "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="]
   return Host.allEnvironment.filter { entry in !ours.contains { entry.bytes.starts(with: $0.utf8) } }

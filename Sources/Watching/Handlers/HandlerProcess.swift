@@ -1,4 +1,5 @@
-// A handler's process, from its start to its end. Exec handlers, batches and streams all start, are terminated and end here.
+// A handler's process, from its start to its end. Exec handlers, batches and streams all start, are terminated and
+// end here.
 //
 // - The process inherits the beacon: its letters stay claimed while it or the watcher lives (CrashSafety I22).
 // - A handler that is terminated gets SIGTERM, and five seconds later SIGKILL, each for its whole process group.
@@ -20,8 +21,8 @@ final class HandlerProcess {
 
   enum Termination { case timedOut, stopped }
 
-  /// How long a handler may go on before it is terminated, once the watcher stops or a stream has read the end of its input.
-  /// Nanoseconds.
+  /// How long a handler may go on before it is terminated, once the watcher stops or a stream has read the end of its
+  /// input. Nanoseconds.
   static let stopGrace: Int64 = 10_000_000_000
   /// From SIGTERM to SIGKILL. Nanoseconds.
   private static let grace: Int64 = 5_000_000_000
@@ -30,8 +31,8 @@ final class HandlerProcess {
   /// - Parameters:
   ///   - files: further arguments.
   ///   - input: its standard input; nil: /dev/null.
-  ///   - standardError: for a handler of the watcher, which gets a process group of its own. nil: a command that the operator
-  ///     runs, which shares the terminal, standard error and umask with us.
+  ///   - standardError: for a handler of the watcher, which gets a process group of its own. nil: a command that the
+  ///     operator runs, which shares the terminal, standard error and umask with us.
   ///   - folder: its current directory; nil: ours.
   init(
     _ command: HandlerCommand, files: [Path] = [], environment: [Path], input: Int32?,
@@ -72,8 +73,8 @@ final class HandlerProcess {
 
   // MARK: The end
 
-  /// Readable once the process has ended; -1 if there is no pidfd.
-  var descriptor: Int32 { child?.ended.descriptor ?? -1 }
+  /// Readable once the process has ended; nil if there is no pidfd.
+  var descriptor: Int32? { child?.endDescriptor }
 
   var hasEnded: Bool { (try? child?.hasEnded()) == true }
 

@@ -20,18 +20,18 @@ package struct PollResult {
   /// How often handlers are asked whether they have ended, when the kernel cannot wake us. Nanoseconds.
   private static let blindInterval: Int64 = 100_000_000
 
-  /// Waits until a handler has ended, a descriptor is readable, or the time is over. No end is missed when the system is short
-  /// of memory or descriptors: then every handler is asked, now and then.
+  /// Waits until a handler has ended, a descriptor is readable, or the time is over. No end is missed when the system
+  /// is short of memory or descriptors: then every handler is asked, now and then.
   /// - Parameter nanoseconds: the longest wait; nil waits for as long as it takes.
-  package init(_ descriptors: [Int32], _ handlers: [Handler], atMost nanoseconds: Int64?) {
+  package init(_ descriptors: [Int32?], _ handlers: [Handler], atMost nanoseconds: Int64?) {
     self.init(descriptors, handlers, [], atMost: nanoseconds)
   }
 
   init(
-    _ descriptors: [Int32], _ handlers: [Handler], _ streamers: [StreamHandler], atMost nanoseconds: Int64?
+    _ descriptors: [Int32?], _ handlers: [Handler], _ streamers: [StreamHandler], atMost nanoseconds: Int64?
   ) {
     let processes = handlers.map(\.process) + streamers.map(\.process)
-    let isBlind = processes.contains { $0.descriptor < 0 }
+    let isBlind = processes.contains { $0.descriptor == nil }
     let shortWait = min(nanoseconds ?? .max, PollResult.blindInterval)
     var (isReadable, isWritable, hasEnded): ([Bool], [Bool], [Bool])
     do throws(Errno) {
@@ -42,7 +42,7 @@ package struct PollResult {
     } catch {
       _ = try? waitReadable([], atMost: shortWait)
       isReadable =
-        descriptors.map { $0 >= 0 } + [Bool](repeating: true, count: processes.count + streamers.count)
+        descriptors.map { $0 != nil } + [Bool](repeating: true, count: processes.count + streamers.count)
       isWritable = [Bool](repeating: true, count: streamers.count)
       hasEnded = processes.map(\.hasEnded)
     }

@@ -1,9 +1,10 @@
 // The standard error of a handler of the watcher.
 //
-// It is a file in memory, not a pipe: a handler that outlives its watcher must not die of writing to it. The handler's writes go
-// to the end of the file. If it opens /dev/stderr it has a position of its own there, and may truncate the file first
-// (`echo x > /dev/stderr`); so the size of the file, and nothing else, shows where the last bytes are. What the watcher has
-// taken, and what is too much, becomes a hole: no offset changes, and the zeros that it reads there were not written.
+// It is a file in memory, not a pipe: a handler that outlives its watcher must not die of writing to it. The
+// handler's writes go to the end of the file. If it opens /dev/stderr it has a position of its own there, and may
+// truncate the file first (`echo x > /dev/stderr`); so the size of the file, and nothing else, shows where the last
+// bytes are. What the watcher has taken, and what is too much, becomes a hole: no offset changes, and the zeros that
+// it reads there were not written.
 
 import Linux
 import PostOffice

@@ -1,5 +1,5 @@
-// A streaming handler: a process that is started once, reads a line for each letter on its standard input and answers on its
-// standard output (post-handler(7)).
+// A streaming handler: a process that is started once, reads a line for each letter on its standard input and answers
+// on its standard output (post-handler(7)).
 //
 // - It has a bounded number of letters in its hands, and it is never waited for.
 // - Every letter that it was given is answered, or returned by `finish()` or `takeUnanswered()`: none is lost.
@@ -67,7 +67,7 @@ final class StreamHandler {
     input = try StreamInput()
     process = try HandlerProcess(
       command, environment: mailbox.environment(settings), input: input.handlersEnd,
-      output: .descriptor(output.handlersEnd), standardError: standardError, beacon,
+      output: output.handlersEnd.map { .descriptor($0) } ?? .inherit, standardError: standardError, beacon,
       folder: mailbox.office.path / mailbox.layout.root, settings)
     (silentSince, idleSince) = (process.startedAt, process.startedAt)
     output.closeHandlersEnd()
@@ -168,8 +168,8 @@ final class StreamHandler {
     return [timeoutAt, exitBy].compactMap { $0 }.min()
   }
 
-  /// With letters in its hands it must not be silent for longer than one may take, nor keep one for longer than all of them
-  /// may take, one after another.
+  /// With letters in its hands it must not be silent for longer than one may take, nor keep one for longer than all
+  /// of them may take, one after another.
   private var timeoutAt: Int64? {
     guard let timeout = settings.timeout?.nanoseconds, let oldest = letters.oldest else { return nil }
     let (whole, isTooLong) = timeout.multipliedReportingOverflow(by: Int64(limit))

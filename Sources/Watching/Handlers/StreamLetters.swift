@@ -1,7 +1,7 @@
 // The letters in the hands of one streaming handler: which have been sent, and which may be sent now. No I/O.
 //
-// A letter that is tried again is sent when the handler has no other, and no other is sent before it is answered: so the letter
-// that kills its handler is found. All others are sent at once, in the order in which they came.
+// A letter that is tried again is sent when the handler has no other, and no other is sent before it is answered: so
+// the letter that kills its handler is found. All others are sent at once, in the order in which they came.
 
 import PostOffice
 

@@ -1,5 +1,5 @@
-// The two pipes of a streaming handler. Neither ever makes the watcher wait: what the handler does not take yet is kept for the
-// next poll, and so is a line that is not complete yet.
+// The two pipes of a streaming handler. Neither ever makes the watcher wait: what the handler does not take yet is
+// kept for the next poll, and so is a line that is not complete yet.
 
 import Linux
 import PostOffice
@@ -8,21 +8,22 @@ import PostOffice
 final class StreamInput {
   /// nil: closed, and the handler reads the end.
   private var writing: File?
-  /// The handler's end. It stays open with us, so that no write fails before the handler's own end shows what became of it.
+  /// The handler's end. It stays open with us, so that no write fails before the handler's own end shows what became
+  /// of it.
   private let reading: File
   private var unsent: ArraySlice<UInt8> = []
 
   init() throws(Errno) {
-    let ends = try File.pipe()
-    reading = File(owning: ends.reading)
-    writing = File(owning: ends.writing)
+    let ends = try Pipe()
+    reading = ends.reading
+    writing = consume ends.writing
     try writing?.setNonBlocking()
   }
 
   var handlersEnd: Int32 { reading.descriptor }
 
-  /// To be polled for writing; -1 if there is nothing to write.
-  var descriptor: Int32 { unsent.isEmpty ? -1 : writing?.descriptor ?? -1 }
+  /// To be polled for writing; nil if there is nothing to write.
+  var descriptor: Int32? { unsent.isEmpty ? nil : writing?.descriptor }
 
   func append(_ line: [UInt8]) { unsent += line }
 
@@ -62,19 +63,20 @@ final class StreamOutput {
   private static let lineLimit = 64 << 10
 
   init() throws(Errno) {
-    let ends = try File.pipe()
-    reading = File(owning: ends.reading)
-    writing = File(owning: ends.writing)
+    let ends = try Pipe()
+    reading = consume ends.reading
+    writing = consume ends.writing
     try reading?.setNonBlocking()
   }
 
-  var handlersEnd: Int32 { writing?.descriptor ?? -1 }
+  /// nil after ``closeHandlersEnd()``.
+  var handlersEnd: Int32? { writing?.descriptor }
 
   /// Closes our copy of the handler's end: with it, the pipe would never end.
   func closeHandlersEnd() { writing = nil }
 
-  /// To be polled for reading; -1 if nothing more will come.
-  var descriptor: Int32 { reading?.descriptor ?? -1 }
+  /// To be polled for reading; nil if nothing more will come.
+  var descriptor: Int32? { reading?.descriptor }
 
   /// Reads what has been written.
   /// - Throws: what made the read fail. Nothing more is read then, or the poll would report it again and again.

@@ -1,5 +1,5 @@
-// Which topics and mailboxes the watcher serves, as they appear, change and go. inotify's hints say what may have changed; the
-// directories and settings are read to see what is so.
+// Which topics and mailboxes the watcher serves, as they appear, change and go. inotify's hints say what may have
+// changed; the directories and settings are read to see what is so.
 
 import Linux
 import PostOffice
@@ -17,7 +17,8 @@ struct Discovery {
   /// Why not every mailbox is served; nil if all are.
   var trouble: PostError.Kind? { unlisted ?? unserved.min { $0.key < $1.key }?.value }
 
-  /// Repeats the discovery after a pause, if the trouble may end by itself. inotify reports settings that were corrected.
+  /// Repeats the discovery after a pause, if the trouble may end by itself. inotify reports settings that were
+  /// corrected.
   fileprivate mutating func repeatAfter(_ error: PostError) {
     guard [.tryAgain, .io].contains(error.kind), repeatAt == nil else { return }
     repeatAt = Clock.monotonic + pause
@@ -86,8 +87,9 @@ extension Watcher {
     return arrived
   }
 
-  /// Whether another process may have changed an entry of a mailbox's directory: settings, a pause, a directory. The file
-  /// that marks a broken handler is ours: when it is gone during its pause, the operator has resumed the mailbox.
+  /// Whether another process may have changed an entry of a mailbox's directory: settings, a pause, a directory. The
+  /// file that marks a broken handler is ours: when it is gone during its pause, the operator has resumed the
+  /// mailbox.
   private func isForeignChange(of entry: Path, in name: Name) -> Bool {
     let layout = MailboxLayout(name)
     guard entry == layout.broken.name else { return true }

@@ -1,5 +1,5 @@
-// Whether a mailbox's handler works. The file `handler-broken` in the mailbox shows `post status` that it does not, and why; when
-// the operator removes it (`post resume`), the pause ends.
+// Whether a mailbox's handler works. The file `handler-broken` in the mailbox shows `post status` that it does not,
+// and why; when the operator removes it (`post resume`), the pause ends.
 
 import Linux
 import PostOffice

@@ -1,6 +1,7 @@
-// Whether inotify(7) reports everything that happens here. It does not report what other machines do on a shared file system,
-// reports nothing on some kinds of mounts, and a user's watches may be used up. Then the watcher scans everything every few
-// seconds. It tests that at the start, and later with a rare scan: a letter that the scan finds should have been reported.
+// Whether inotify(7) reports everything that happens here. It does not report what other machines do on a shared file
+// system, reports nothing on some kinds of mounts, and a user's watches may be used up. Then the watcher scans
+// everything every few seconds. It tests that at the start, and later with a rare scan: a letter that the scan finds
+// should have been reported.
 
 import Linux
 import PostOffice
@@ -19,7 +20,8 @@ struct InotifyHealth: ~Copyable {
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "afs", "ceph", "gfs2", "ocfs2",
     "lustre", "glusterfs", "beegfs", "gpfs",
   ]
-  /// How often everything is scanned where inotify works: an event that was missed delays no letter for longer. Nanoseconds.
+  /// How often everything is scanned where inotify works: an event that was missed delays no letter for longer.
+  /// Nanoseconds.
   private static let safetyInterval: Int64 = 60_000_000_000
   private static let interval = "\(InotifyWatches.scanInterval / 1_000_000_000) seconds"
 
@@ -44,7 +46,7 @@ struct InotifyHealth: ~Copyable {
     } else {
       checkFileSystem()
     }
-    if (try? file.tryLock(.exclusive, byte: sorterByte)) == false {
+    if (try? file.tryLock(.exclusive, byte: LockBytes.watcher)) == false {
       office.warn("another watcher runs in \(office.path); both share the letters")
     }
     presence = consume file

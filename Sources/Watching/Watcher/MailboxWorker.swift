@@ -17,8 +17,8 @@ final class MailboxWorker {
   var health = HandlerHealth()
   /// Letters that this watcher has claimed.
   private var claimed: Set<LetterID> = []
-  /// Letters that were handled and cannot be settled yet, mostly because the disk is full. They stay claimed, so that they are
-  /// not handled again, and no other letter takes their place (CrashSafety I26).
+  /// Letters that were handled and cannot be settled yet, mostly because the disk is full. They stay claimed, so that
+  /// they are not handled again, and no other letter takes their place (CrashSafety I26).
   private(set) var unsettled: [Unsettled] = []
   /// What kept the mailbox from being served last.
   private(set) var trouble: PostError?

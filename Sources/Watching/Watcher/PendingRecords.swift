@@ -1,7 +1,8 @@
-// What the watcher has done and not yet recorded in full: workers with log lines that are not written, settlements that are not
-// synced, and letters that were handled and cannot be settled (CrashSafety I26).
+// What the watcher has done and not yet recorded in full: workers with log lines that are not written, settlements
+// that are not synced, and letters that were handled and cannot be settled (CrashSafety I26).
 //
-// Each waits for a bounded time: log lines until the next poll, syncs for a second, the third kind until a pause is over.
+// Each waits for a bounded time: log lines until the next poll, syncs for a second, the third kind until a pause is
+// over.
 
 import Linux
 import PostOffice

@@ -1,5 +1,5 @@
-// Large letters take long to verify and to copy. The watcher does one slice between two polls, of one letter after another in
-// turn: so a letter of gigabytes delays no other mailbox.
+// Large letters take long to verify and to copy. The watcher does one slice between two polls, of one letter after
+// another in turn: so a letter of gigabytes delays no other mailbox.
 
 import Linux
 import PostOffice
@@ -94,8 +94,8 @@ extension Watcher {
     }
   }
 
-  /// Sets a claimed letter aside that is corrupt, or releases one that cannot be read. The others that were claimed with it go to
-  /// their handler.
+  /// Sets a claimed letter aside that is corrupt, or releases one that cannot be read. The others that were claimed
+  /// with it go to their handler.
   /// - Throws: what makes the mailbox pause. Then the others are released.
   func dropFlawed(
     _ claim: Claim, _ flaw: Letter.Flaw, of claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker

@@ -1,5 +1,6 @@
-// The steps of a watcher's round, in the order in which `Watcher.run` takes them: work that is due, one poll, and what the poll
-// found. No step waits, and no step's trouble ends the watcher: a mailbox in trouble pauses, and the others go on.
+// The steps of a watcher's round, in the order in which `Watcher.run` takes them: work that is due, one poll, and
+// what the poll found. No step waits, and no step's trouble ends the watcher: a mailbox in trouble pauses, and the
+// others go on.
 
 import Linux
 import PostOffice
@@ -78,9 +79,9 @@ extension Watcher {
   // MARK: The poll
 
   /// Waits for inotify, signals, handlers, or the time.
-  func poll(_ signals: Int32, until wakeAt: Int64?) -> PollResult {
+  func poll(_ signals: Int32?, until wakeAt: Int64?) -> PollResult {
     PollResult(
-      [signals, hasLostInotify ? -1 : inotify.watches.descriptor], work.jobs.map(\.handler),
+      [signals, hasLostInotify ? nil : inotify.watches.descriptor], work.jobs.map(\.handler),
       work.streams.map(\.handler), atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
   }
 

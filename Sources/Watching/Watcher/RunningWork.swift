@@ -48,8 +48,9 @@ struct RunningWork {
     for (stream, worker) in streams where stream.enforceLimits(now: now) { worker.makeRoom() }
   }
 
-  /// Closes a streaming handler, because a mailbox waits for its first handler and there is no place: the one that has had no
-  /// letters for the longest time, or else the oldest that has had its share of time. It answers its letters first.
+  /// Closes a streaming handler, because a mailbox waits for its first handler and there is no place: the one that
+  /// has had no letters for the longest time, or else the oldest that has had its share of time. It answers its
+  /// letters first.
   func retireStream(now: Int64) {
     if streams.contains(where: \.handler.isClosed) { return }  // one is about to exit
     let idle = streams.filter { !$0.handler.hasLetters }

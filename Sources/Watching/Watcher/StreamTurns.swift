@@ -1,5 +1,5 @@
-// A mailbox's turn with streaming handlers, and what these answer: letters are claimed and sent to a handler that has room, and
-// settled as it answers.
+// A mailbox's turn with streaming handlers, and what these answer: letters are claimed and sent to a handler that has
+// room, and settled as it answers.
 
 import Linux
 import PostOffice

@@ -1,5 +1,5 @@
-// A mailbox's turn: letters are claimed and given to a handler. Every letter that is claimed here is in the hands of a handler or
-// preparation afterwards, or it was settled, released or kept (CrashSafety I26).
+// A mailbox's turn: letters are claimed and given to a handler. Every letter that is claimed here is in the hands of
+// a handler or preparation afterwards, or it was settled, released or kept (CrashSafety I26).
 
 import Linux
 import PostOffice

@@ -1,7 +1,8 @@
-// The watcher: hands letters to handlers until it is stopped. One thread, one poll in each round, and the steps of a round in a
-// fixed order.
+// The watcher: hands letters to handlers until it is stopped. One thread, one poll in each round, and the steps of a
+// round in a fixed order.
 //
-// - It ends only when it is stopped, when nothing is left to do (`untilEmpty`), or when the spool is gone or inotify fails.
+// - It ends only when it is stopped, when nothing is left to do (`untilEmpty`), or when the spool is gone or inotify
+//   fails.
 // - Every letter that it claims is settled or released before it ends, or comes back as from a dead holder.
 // - It never waits for one mailbox, handler or topic while another has something to do.
 // - inotify's hints make it fast; it finds every letter without them (InotifyHealth.swift).
@@ -86,13 +87,13 @@ public final class Watcher {
 
   /// Serves the mailboxes until stopped or, with `untilEmpty`, until nothing is left to do.
   /// - Throws: bad settings, when letters wait for a broken handler (`untilEmpty`); not found, when the spool is gone.
-  public func run() throws(PostError) { try run(signals: -1, beat: { _ in nil }, onSignal: {}) }
+  public func run() throws(PostError) { try run(signals: nil, beat: { _ in nil }, onSignal: {}) }
 
   /// - Parameters:
   ///   - signals: readable when `onSignal` is to be called.
   ///   - beat: called in every round; returns when to call it again at the latest, monotonic nanoseconds.
   package func run(
-    signals: Int32, beat: (Watcher) -> Int64?, onSignal: () -> Void
+    signals: Int32?, beat: (Watcher) -> Int64?, onSignal: () -> Void
   ) throws(PostError) {
     office.timeToDeleteBy(isFirst: true)  // before any letter moves
     discover()
@@ -116,8 +117,8 @@ public final class Watcher {
     try finish()
   }
 
-  /// Stops the watcher: no handler gets another letter, and running handlers get ten seconds. Then they are terminated and their
-  /// letters released. Stopped again, it terminates them at once.
+  /// Stops the watcher: no handler gets another letter, and running handlers get ten seconds. Then they are
+  /// terminated and their letters released. Stopped again, it terminates them at once.
   public func stop() { stop(because: nil) }
 
   func stop(because error: PostError?) {
@@ -134,7 +135,8 @@ public final class Watcher {
   /// inotify can no longer be read.
   var hasLostInotify: Bool { if case .stopping(_, .some) = phase { true } else { false } }
 
-  /// Whether no handler runs any more and none will be started. Closes streaming handlers, which exit when they are done.
+  /// Whether no handler runs any more and none will be started. Closes streaming handlers, which exit when they are
+  /// done.
   private func mayEnd() -> Bool {
     if isServing { return false }
     work.closeStreams()

@@ -60,7 +60,9 @@ extension Office {
   private func forEachBag(in folder: Path, _ body: (Bag) -> Void) throws(Errno) {
     do throws(Errno) {
       try root.forEachEntry(in: folder) { name, _ in if let bag = Bag(name) { body(bag) } }
-    } catch .noEntry {} catch .notDirectory {} catch .loop {}  // planted
+    } catch .noEntry {} catch let error where error == .notDirectory || error == .loop {
+      guard try isPlanted(folder) else { throw error }
+    }
   }
 
   /// Removes the lowest from some bags of a directory. The bags are not sorted, and only the lowest shelf is listed:
@@ -152,7 +154,14 @@ extension Office {
     } catch .noEntry {
       return nil
     } catch let error where isBag && (error == .notDirectory || error == .loop) {
-      return nil  // planted
+      guard try isPlanted(folder) else { throw error }
+      return nil
     }
+  }
+
+  /// Whether a bag, a shelf or bags/ is no directory: then a program other than post put it there, and it is skipped.
+  /// An error alone does not say so: to skip a bag that only could not be opened would lose its letters.
+  private func isPlanted(_ bag: Path) throws(Errno) -> Bool {
+    do throws(Errno) { return try root.status(bag).kind != .directory } catch .noEntry { return true }
   }
 }

@@ -23,14 +23,13 @@ extension Watcher {
     } catch {
       if end.claim.isUnsettled {
         worker.keep(end)
-        burdened[worker.key] = worker
+        pending.unsettled[worker.key] = worker
       } else {
         worker.giveUp(end.claim, of: end.item, due: nil)  // another process took the letter away
       }
       throw error
     }
-    unsynced[worker.key] = worker
-    settled[worker.key] = worker
+    pending.noteSettlement(of: worker)
     record(settlement, of: end, worker)
     worker.giveUp(end.claim, of: end.item, due: settlement.due.map { Mailbox.monotonic($0) })
   }
@@ -68,44 +67,38 @@ extension Watcher {
 
   /// Settles what could not be written down before.
   func settleRest(_ worker: MailboxWorker) {
-    burdened[worker.key] = nil
+    pending.unsettled[worker.key] = nil
     for rest in worker.takeUnsettled() {
       do throws(PostError) { try settle(rest, worker) } catch {
         let id = rest.claim.letter.id
         office.warn(
           "\(error.message); letter \(id) was handled, and stays claimed until that can be written down")
-        worker.isInTrouble(error)
+        worker.noteTrouble(error)
       }
     }
-    closeIfOver(worker)
-  }
-
-  /// A worker that is served no longer goes with its last letter.
-  func closeIfOver(_ worker: MailboxWorker) {
-    guard !worker.schedule.isOpen, worker.schedule.running == 0, worker.streams.isEmpty else { return }
-    remove(worker)
+    removeIfFinished(worker)
   }
 
   // MARK: A handler's end
 
   /// Reaps a handler that has ended, and settles its letters.
-  func finish(_ job: Job) throws(PostError) {
+  func finish(_ job: RunningWork.Job) throws(PostError) {
     let (handler, worker, item) = (job.handler, job.worker, job.item)
-    defer { closeIfOver(worker) }
-    let end: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
+    defer { removeIfFinished(worker) }
+    let end: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
     do throws(Errno) { end = try handler.finish() } catch {
       for claim in handler.claims + job.rest { worker.giveUp(claim, of: item, due: nil) }
       throw PostError(error, "cannot tell how a handler of mailbox \(worker.name) ended")
     }
-    if !end.words.isEmpty { relay(worker.name, end.words) }
+    if !end.standardError.isEmpty { relay(worker.name, end.standardError) }
     guard let verdict = end.verdict else {
       return try settleAll(handler.claims + job.rest, item, .release, worker)
     }
-    if handler.claims.count > 1 { return try finishBatch(job, verdict, end.words) }
+    if handler.claims.count > 1 { return try finishBatch(job, verdict, end.standardError) }
     let claim = handler.claims[0]
-    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.startedAt)
+    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.process.startedAt)
     do throws(PostError) {
-      try settle(.init(claim, item, judged, handler.settings, end.words), worker)
+      try settle(.init(claim, item, judged, handler.settings, end.standardError), worker)
     } catch {
       do throws(PostError) { try settleAll(job.rest, item, .release, worker) } catch {
         office.warn(error.message)
@@ -115,7 +108,7 @@ extension Watcher {
     try goOn(with: job.rest, after: judged, item, worker, handler.settings)
   }
 
-  private func finishBatch(_ job: Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
+  private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
     switch verdict {
     case .retry(let reason), .failed(let reason):
@@ -132,7 +125,7 @@ extension Watcher {
   /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, the letters may
   /// be meant for another kind of handler by now.
   func mayGoOn(_ worker: MailboxWorker, _ settings: Settings) -> Bool {
-    stopping == nil && worker.schedule.isOpen && !worker.schedule.isPausedByHand
+    !isStopping && worker.schedule.isOpen && !worker.schedule.isPausedByHand
       && settings == worker.settings
   }
 

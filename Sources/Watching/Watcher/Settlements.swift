@@ -110,16 +110,14 @@ extension Watcher {
 
   private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
-    switch verdict {
-    case .retry(let reason), .failed(let reason):
-      office.warn(
-        "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone"
-      )
-      try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
-    default:
+    guard BatchPolicy.splits(after: verdict) else {
       if verdict == .done { worker.markWorking() }
-      try settleAll(claims, job.item, verdict, worker, words)
+      return try settleAll(claims, job.item, verdict, worker, words)
     }
+    office.warn(
+      "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(verdict.reason ?? ""); now each of them alone"
+    )
+    try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
   }
 
   /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, the letters may
@@ -135,13 +133,9 @@ extension Watcher {
     _ settings: Settings
   ) throws(PostError) {
     guard let next = rest.first else { return }
-    var goesOn = mayGoOn(worker, settings)
-    switch verdict {
-    case .done, .failed: break
-    case .retry: if worker.settings.order == .strict { goesOn = false }
-    default: goesOn = false
+    guard mayGoOn(worker, settings), BatchPolicy.goesOn(after: verdict, in: settings.order) else {
+      return try settleAll(rest, item, .release, worker)
     }
-    guard goesOn else { return try settleAll(rest, item, .release, worker) }
     try run([next], nil, item, worker, rest: Array(rest.dropFirst()))
   }
 }

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// What a person mistypes is refused with a reason, and nothing is made of it.
-@Suite struct BadInputTests {
+@Suite struct ArgumentTests {
   let box: Sandbox
 
   init() throws { box = try Sandbox() }

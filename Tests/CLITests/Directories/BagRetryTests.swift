@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite(.needsPtrace) struct BagTimeTests {
+@Suite(.needsPtrace) struct BagRetryTests {
   let office: BagBox
   var box: Sandbox { office.box }
 

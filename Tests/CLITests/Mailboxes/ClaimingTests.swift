@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Two processes at once, one of them slowed down by strace at the moment that matters.
-@Suite(.needsStrace) struct RaceTests {
+@Suite(.needsStrace) struct ClaimingTests {
   let box: Sandbox
 
   init() throws {

@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct HearingTests {
+@Suite struct InotifyHealthTests {
   let office: WatchBox
 
   init() throws { office = try WatchBox() }

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Spools that are not there, not directories, not ours; outputs that cannot be written.
-@Suite struct BadPlacesTests {
+@Suite struct SpoolTests {
   let box: Sandbox
 
   init() throws { box = try Sandbox() }

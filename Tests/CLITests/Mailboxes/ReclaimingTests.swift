@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct BehindManyTests {
+@Suite struct ReclaimingTests {
   let box: Sandbox
 
   init() throws {
@@ -18,20 +18,20 @@ import Testing
   @Test func aDeadClaimBehindManyLeasesIsTakenBack() throws {
     try box.script(
       """
-      seq \(BehindManyTests.many) | post send orders --lines
-      post read stock -n \(BehindManyTests.many) --lease 1h > /dev/null
+      seq \(ReclaimingTests.many) | post send orders --lines
+      post read stock -n \(ReclaimingTests.many) --lease 1h > /dev/null
       post send orders -m victim
       """)
     let reader = try box.startPost("read", "stock", "--", "sleep", "60")
-    #expect(eventually { box.entries("cur").count == BehindManyTests.many + 1 })
+    #expect(eventually { box.entries("cur").count == ReclaimingTests.many + 1 })
     reader.kill(.kill)
     _ = try reader.wait()
     #expect(try box.must("read", "stock") == "victim")
   }
 
   @Test func aLeaseThatEndedBehindManyLettersInHandsIsTakenBack() throws {
-    try box.script("seq \(BehindManyTests.many) | post send orders --lines")
-    let half = BehindManyTests.many / 2
+    try box.script("seq \(ReclaimingTests.many) | post send orders --lines")
+    let half = ReclaimingTests.many / 2
     var readers = [Running]()
     defer { for reader in readers { reader.kill(.kill) } }
     for count in [half, 2 * half] {
@@ -48,7 +48,7 @@ import Testing
     try box.script(
       """
       chmod -R a+rwX spool
-      for n in $(seq \(BehindManyTests.many)); do echo $n > \(topic)/new/a.$n; done; chmod 600 \(topic)/new/*
+      for n in $(seq \(ReclaimingTests.many)); do echo $n > \(topic)/new/a.$n; done; chmod 600 \(topic)/new/*
       echo readable > \(topic)/new/b; chmod 644 \(topic)/new/b
       \(Machine.asNobody) post sweep 2> /dev/null
       """)

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Topics and mailboxes are Maildirs: other programs deliver into them and read from them.
-@Suite struct ForeignTests {
+@Suite struct ForeignDeliveryTests {
   let box: Sandbox
 
   init() throws {

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Owners, permissions and file systems.
-@Suite struct CheckGroundTests {
+@Suite struct CheckFileSystemTests {
   let office: CheckBox
   var box: Sandbox { office.box }
 
@@ -173,7 +173,7 @@ import Testing
       // As it is in git, without what a demo has left there.
       """
       mkdir house
-      (cd '\(CheckGroundTests.house)'; git ls-files -z spool | xargs -0 cp -t "$OLDPWD/house" --parents)
+      (cd '\(CheckFileSystemTests.house)'; git ls-files -z spool | xargs -0 cp -t "$OLDPWD/house" --parents)
       mv house/spool shop
       """)
     let fresh = try box.post("--spool", "shop", "check")
@@ -193,5 +193,5 @@ import Testing
   }
 
   /// The top of the repository: this file lies two folders below it.
-  private static let house = Path(#filePath).parent.parent.parent
+  private static let house = ManPage.house
 }

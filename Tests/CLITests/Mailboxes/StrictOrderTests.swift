@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct OrderTests {
+@Suite struct StrictOrderTests {
   let office: WatchBox
 
   init() throws { office = try WatchBox() }
@@ -26,28 +26,28 @@ import Testing
     try office.subscribe("true")
     try office.configure(
       "stock",
-      ["Handler: " + OrderTests.failing, "Order: strict", "Retry: 10ms..20ms", "Tries: 10000"] + settings)
+      ["Handler: " + StrictOrderTests.failing, "Order: strict", "Retry: 10ms..20ms", "Tries: 10000"] + settings)
     try office.sendMany(12)
     let watcher = try office.start()
     #expect(eventually { office.lines(of: "handled").count >= 8 })
     #expect(order == ["1"])
     try office.box.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
     #expect(!watcher.hasEnded)
   }
 
   @Test func nothingOvertakesItWithTwoWatchers() throws {
     try office.subscribe(
-      OrderTests.failing, "Order: strict", "Parallel: 3", "Tries: 10000")
+      StrictOrderTests.failing, "Order: strict", "Parallel: 3", "Tries: 10000")
     try office.sendMany(12)
     let watchers = [try office.start(), try office.start()]
     #expect(eventually { office.lines(of: "handled").count >= 8 })
     #expect(order == ["1"])
     try office.box.write("mended", "")
     #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
     #expect(!watchers.contains { $0.hasEnded })
   }
@@ -78,12 +78,12 @@ import Testing
     #expect(order == ["1"])
     try office.box.write("mended", "")
     #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
     #expect(!watchers.contains { $0.hasEnded })
   }
 
   @Test func aReaderDoesNotOvertakeItEither() throws {
-    try office.subscribe(OrderTests.failing, "Order: strict", "Retry: 1h")
+    try office.subscribe(StrictOrderTests.failing, "Order: strict", "Retry: 1h")
     try office.sendMany(12)
     let watcher = try office.start()
     #expect(eventually { office.counts() == [11, 0, 1, 0, 0] })
@@ -95,25 +95,25 @@ import Testing
     // With shorter delays nothing waits for an hour.
     try office.box.write("mended", "")
     try office.configure(
-      "stock", ["Handler: " + OrderTests.failing, "Order: strict", "Retry: 10ms..20ms"])
+      "stock", ["Handler: " + StrictOrderTests.failing, "Order: strict", "Retry: 10ms..20ms"])
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
   }
 
   /// Whoever passes by puts letters back whose time has come. The watcher, which may have others in mind, must
   /// see that.
   @Test func nothingOvertakesALetterThatReadersPutBack() throws {
-    try office.subscribe(OrderTests.failing, "Order: strict", "Tries: 10000")
+    try office.subscribe(StrictOrderTests.failing, "Order: strict", "Tries: 10000")
     try office.sendMany(12)
     let watcher = try office.start()
     for _ in 1...30 {
-      let read = try office.box.post("read", "stock", "--", "sh", "-c", OrderTests.failing)
+      let read = try office.box.post("read", "stock", "--", "sh", "-c", StrictOrderTests.failing)
       #expect(read.code == 1)
     }
     #expect(order == ["1"])
     try office.box.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
     #expect(!watcher.hasEnded)
   }
@@ -161,7 +161,7 @@ import Testing
     #expect(eventually { office.names("done").count == 2 })
     try office.box.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == ["1", "2", "3"] + OrderTests.numbers)
+    #expect(order == ["1", "2", "3"] + StrictOrderTests.numbers)
     #expect(!watcher.hasEnded)
   }
 
@@ -179,7 +179,7 @@ import Testing
     #expect(order == ["1", "2", "3"])
     try office.box.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
-    #expect(order == OrderTests.numbers)
+    #expect(order == StrictOrderTests.numbers)
     #expect(office.starts.count == 1)
     #expect(!watcher.hasEnded)
   }

@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct WaitingTests {
+@Suite struct PollTests {
   let box: Sandbox
 
   init() throws { box = try Sandbox() }

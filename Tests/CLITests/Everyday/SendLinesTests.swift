@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// `post send --lines` and `--null`: one input, many letters.
-@Suite struct PiecesTests {
+@Suite struct SendLinesTests {
   let box: Sandbox
 
   init() throws { box = try Sandbox() }

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Real files, of the kinds that people have: texts, gzip, programs, and an empty one.
-@Suite struct RealFilesTests {
+@Suite struct SendFilesTests {
   let box: Sandbox
 
   init() throws { box = try Sandbox() }

@@ -5,7 +5,7 @@ import Testing
 
 /// A directory of letters may be swapped away, or be removed as an empty bag, between any two calls of a sender:
 /// names are made, and made durable, in one and the same directory.
-@Suite(.needsPtrace) struct SwappedTrayTests {
+@Suite(.needsPtrace) struct SwappedDirectoryTests {
   let box: Sandbox
 
   init() throws {

@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite(.needsSwelling) struct BagHearingTests {
+@Suite(.needsSwelling) struct BagWatchTests {
   let office: WatchBox
 
   init() throws { office = try WatchBox() }
@@ -19,7 +19,7 @@ import Testing
 
   /// Starts a watcher that has letters waiting, because its handler is at work on one that takes its time.
   private func startBusy(_ waiting: String...) throws -> Running {
-    try office.subscribe(BagHearingTests.slow.replacing("\n", with: "; "))
+    try office.subscribe(BagWatchTests.slow.replacing("\n", with: "; "))
     let watcher = try office.start()
     try office.send("wait")
     #expect(eventually { office.lines(of: "handled") == ["wait"] })
@@ -37,7 +37,7 @@ import Testing
 
   private func expectHandled(_ bodies: [String], _ place: Comment) {
     #expect(
-      eventually(within: BagHearingTests.moment) { office.lines(of: "handled") == bodies },
+      eventually(within: BagWatchTests.moment) { office.lines(of: "handled") == bodies },
       "\(place): \(office.lines(of: "handled"))")
   }
 
@@ -51,7 +51,7 @@ import Testing
     for number in 1...3 {
       #expect(watcher.rest(in: office) != nil)
       try office.send("\(number)")
-      #expect(eventually(within: BagHearingTests.moment) { office.lines(of: "handled").last == "\(number)" })
+      #expect(eventually(within: BagWatchTests.moment) { office.lines(of: "handled").last == "\(number)" })
       #expect(watcher.rest(in: office) != nil)
       try seal()  // empty by now, it is replaced
     }
@@ -80,7 +80,7 @@ import Testing
         try Directory(box.root).link("draft", into: old, name)
       }
       #expect(
-        eventually(within: BagHearingTests.moment) { office.lines(of: "handled").last == "\(number)" },
+        eventually(within: BagWatchTests.moment) { office.lines(of: "handled").last == "\(number)" },
         "\(number): \(office.lines(of: "handled"))")
     }
     #expect(try box.script("ls -A spool/mailboxes/stock/bags/*") == ".kept\n")
@@ -111,7 +111,7 @@ import Testing
       let begun = Clock.monotonic
       try box.must("send", "orders", "-m", "\(number)")
       #expect(try reader.wait().text == "\(number)")
-      #expect(Clock.monotonic - begun < BagHearingTests.moment * 1_000_000_000)
+      #expect(Clock.monotonic - begun < BagWatchTests.moment * 1_000_000_000)
     }
   }
 
@@ -124,7 +124,7 @@ import Testing
       try seal("topics/orders/new")
       #expect(watcher.rest(in: office) != nil)
       try office.deliverForeign("100000000\(number).foreign", "\(number)\n")
-      #expect(eventually(within: BagHearingTests.moment) { office.lines(of: "handled").count == number })
+      #expect(eventually(within: BagWatchTests.moment) { office.lines(of: "handled").count == number })
     }
   }
 }

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// `post list`, `post show`, `post status`: they tell what there is and change nothing.
-@Suite struct LookingTests {
+@Suite struct ListTests {
   let box: Sandbox
 
   init() throws {

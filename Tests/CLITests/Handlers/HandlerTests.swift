@@ -4,7 +4,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct WatchHandlerTests {
+@Suite struct HandlerTests {
   let office: WatchBox
 
   init() throws { office = try WatchBox() }

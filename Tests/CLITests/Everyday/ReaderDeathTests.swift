@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Readers that die with a letter in their hands.
-@Suite struct HoldersTests {
+@Suite struct ReaderDeathTests {
   let box: Sandbox
 
   init() throws {

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// What is merely in motion is no finding, and nobody is disturbed who lives.
-@Suite struct CheckMotionTests {
+@Suite struct CheckBusyTests {
   let office: CheckBox
   var box: Sandbox { office.box }
 

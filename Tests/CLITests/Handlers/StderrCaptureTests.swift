@@ -5,7 +5,7 @@ import Linux
 import TestKit
 import Testing
 
-@Suite struct StderrTests {
+@Suite struct StderrCaptureTests {
   let office: WatchBox
 
   init() throws { office = try WatchBox() }
@@ -42,7 +42,7 @@ import Testing
 
   @Test(arguments: 0..<ways.count, Way.allCases)
   func whateverWayItIsSaidItIsHeard(number: Int, way: Way) throws {
-    let speak = StderrTests.ways[number]
+    let speak = StderrCaptureTests.ways[number]
     let (note, errors) = try said(by: "set -- hello; \(speak)", way)
     let reason = way == .stream ? "said" : "exit 100"
     #expect(note.contains(reason), "it was not the script's own end: \(note)")
@@ -54,7 +54,7 @@ import Testing
   /// One way after the other: what was said first may go, what is said last may not.
   @Test(arguments: Way.allCases) func whatIsSaidLastIsHeardWhateverWasSaidBefore(way: Way) throws {
     var script = ""
-    for (number, speak) in StderrTests.ways.enumerated() {
+    for (number, speak) in StderrCaptureTests.ways.enumerated() {
       script += "set -- before-\(number); echo \"$1\" >&2\nset -- way-\(number); \(speak)\n"
     }
     script += "echo one >&2; echo two > /dev/stderr; echo three >&2; echo the end >> /dev/stderr"

@@ -4,7 +4,7 @@ import Testing
 
 /// Letters that are sent together are accepted in groups: bounded ones, for which nobody waits, and of which each
 /// letter is accepted or refused for itself, in their order.
-@Suite struct GroupTests {
+@Suite struct SendBatchTests {
   let box: Sandbox
 
   init() throws {

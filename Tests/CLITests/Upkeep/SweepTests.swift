@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// `post sweep` and `post retry`: what is kept is kept for a stated time, and failed letters stay.
-@Suite struct RetentionTests {
+@Suite struct SweepTests {
   let box: Sandbox
 
   init() throws {

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// A mailbox that cannot take a hard link, or cannot take a letter now, costs nobody else anything.
-@Suite struct FallbackTests {
+@Suite struct HeldDeliveryTests {
   let box: Sandbox
 
   init() throws {

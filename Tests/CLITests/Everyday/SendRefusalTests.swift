@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// A letter that was refused reaches nobody and leaves nothing.
-@Suite struct RefusedTests {
+@Suite struct SendRefusalTests {
   let box: Sandbox
 
   init() throws {

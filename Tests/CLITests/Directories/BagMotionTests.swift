@@ -5,14 +5,16 @@ import TestKit
 import Testing
 
 @Suite(.needsSwelling) struct BagMotionTests {
-  let office: BagBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try BagBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.open("stock")
+  }
 
   /// A letter goes back to a bag that a reader, finding it empty, has just removed.
   @Test(.needsPtrace) func aRetryIntoABagThatIsJustRemovedIsMadeGood() throws {
-    try office.fillBags()
+    try box.fillBags()
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
     try box.must("fail", "stock", String(id))
     let retry = try Traced(box, [Sandbox.binary, "retry", "stock", "ALL"])
@@ -31,7 +33,7 @@ import Testing
   /// Two readers find a bag empty, and the other removes it.
   @Test(.needsPtrace, arguments: ["new.0000000001", "again.0000000001", "later.1000000000"])
   func aBagRemovedWhileItIsReadIsAnEmptyOne(bag: String) throws {
-    try office.send(1...1)
+    try box.send(1...1)
     try box.script("mkdir -p spool/mailboxes/stock/bags/\(bag)")
     let reader = try Traced(box, [Sandbox.binary, "read", "stock"])
     var count = 0
@@ -48,7 +50,7 @@ import Testing
   /// In strict order claimers hold `cur` by its lock; it is not replaced under them.
   @Test(.needsPtrace) func twoClaimersInStrictOrderAreOneAlsoWhenCurIsReplaced() throws {
     try box.script("echo 'Order: strict' > spool/mailboxes/stock/mailbox.conf")
-    try office.send(1...2)
+    try box.send(1...2)
     try box.swell("spool/mailboxes/stock/cur")
     for name in ["flock", "renameat2"] {
       // One claimer has opened the directory, or holds its lock; then a sweep comes, and another claimer.
@@ -67,7 +69,7 @@ import Testing
 
   /// The directory of all bags goes while a letter is about to go there: the last of them was removed.
   @Test(.needsPtrace) func aRetryWhileTheLastBagIsRemovedIsMadeGood() throws {
-    try office.send(1...1)
+    try box.send(1...1)
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
     try box.must("fail", "stock", String(id))
     try box.script("mkdir -p spool/mailboxes/stock/bags/new.0000000001")
@@ -80,7 +82,7 @@ import Testing
     }
     #expect(try retry.wait().code == 0)
     #expect(box.entries("failed").isEmpty)
-    #expect(try office.readOne() == "1")
+    #expect(try box.readOne() == "1")
   }
 
   @Test(.needsPtrace) func aSendWhoseTmpIsJustReplacedIsMadeGood() throws {
@@ -98,13 +100,13 @@ import Testing
       isAway = true
     }
     #expect(try send.wait().code == 0)
-    #expect(try office.readOne() == "a")
+    #expect(try box.readOne() == "a")
   }
 
   /// Killed between making an empty directory and swapping it in, a sweep leaves it.
   @Test(.needsPtrace, arguments: ["mailboxes/stock/failed", "mailboxes/stock/new", "topics/orders/cur"])
   func theEmptyDirectoryOfAKilledSealerGoes(place: String) throws {
-    try office.send(1...2)
+    try box.send(1...2)
     _ = try box.post("read", "stock", "--", "sh", "-c", "exit 65")
     try box.swell("spool/\(place)")
     try box.write("spool/post.conf", "Keep: forever\nKeep-Done: forever\n")

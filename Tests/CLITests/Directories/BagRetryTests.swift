@@ -5,10 +5,12 @@ import TestKit
 import Testing
 
 @Suite(.needsPtrace) struct BagRetryTests {
-  let office: BagBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try BagBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.open("stock")
+  }
 
   /// Puts letters that failed once into a directory, each due so many seconds from now.
   private func fail(_ delays: [Int], in folder: String, now: Int64) throws {
@@ -92,19 +94,19 @@ import Testing
     #expect(
       times.count == 2 && times.allSatisfy { $0 <= Clock.wall / 1_000_000_000 + 101 }, "\(times), \(now)")
     try sweep(at: 110)
-    #expect(box.entries("new").count == 2 && office.bagNames.isEmpty)
+    #expect(box.entries("new").count == 2 && box.bagNames.isEmpty)
   }
 
   @Test(.needsSwelling) func aFullLaterIsSealedByWhoeverFails() throws {
     try box.script("echo 'Retry: 50s..50s' > spool/mailboxes/stock/mailbox.conf")
-    try office.send(1...2)
+    try box.send(1...2)
     try box.swell("spool/mailboxes/stock/later")
     #expect(try box.post("read", "stock", "--", "false").code == 1)
     #expect(box.bags(of: "spool/mailboxes/stock", "later").count == 1)
     #expect(try box.must("read", "stock", "--all") == "2")
     try sweep(at: 120)
-    #expect(office.bagNames.isEmpty)
-    #expect(try office.readOne() == "1")
+    #expect(box.bagNames.isEmpty)
+    #expect(try box.readOne() == "1")
   }
 
   /// An ID finds its letter also there.
@@ -114,10 +116,10 @@ import Testing
     #expect(try box.must("list", "stock").split(separator: "\n").count == 2)
     #expect(try box.post("check").code == 0)
     try box.must("retry", "stock", "1000000000.M1001")
-    #expect(try office.readOne() == "1")
+    #expect(try box.readOne() == "1")
     try box.must("retry", "stock", "1000000000.M1000")
-    #expect(try office.readOne() == "0")
+    #expect(try box.readOne() == "0")
     try sweep(at: 500)
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
   }
 }

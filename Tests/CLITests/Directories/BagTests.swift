@@ -4,51 +4,13 @@ import Linux
 import TestKit
 import Testing
 
-/// An office whose directories are full with a few letters in them.
-struct BagBox {
+@Suite(.needsSwelling) struct BagTests {
   let box: Sandbox
 
   init() throws {
     box = try Sandbox()
     try box.open("stock")
   }
-
-  /// Sends numbers, a letter each.
-  func send(_ numbers: ClosedRange<Int>) throws {
-    try box.must("send", "orders", "--lines", input: numbers.map { "\($0)\n" }.joined())
-  }
-
-  /// Makes directories full, and lets a sweep seal them.
-  func seal(_ places: String...) throws {
-    try box.swell(places.map { "spool/\($0)" })
-    try box.must("sweep")
-    for place in places { #expect(try size(place) <= 64 << 10) }
-  }
-
-  func size(_ place: String) throws -> Int64 { try Directory(box.spool).status(Path(place)).size }
-
-  /// Letters 1 to 6: two in each of two bags, two in `new/`.
-  func fillBags() throws {
-    for first in [1, 3] {
-      try send(first...first + 1)
-      try seal("mailboxes/stock/new")
-    }
-    try send(5...6)
-    #expect(bagNames == ["new.0000000001", "new.0000000002"])
-  }
-
-  /// The bags of the mailbox.
-  var bagNames: [String] { box.names(in: "spool/mailboxes/stock/bags") }
-
-  /// What the mailbox hands out, letter by letter.
-  func readOne() throws -> String { try box.must("read", "stock") }
-}
-
-@Suite(.needsSwelling) struct BagTests {
-  let office: BagBox
-  var box: Sandbox { office.box }
-
-  init() throws { office = try BagBox() }
 
   /// As many as fill a directory, so really many; then more.
   @Test func manyLettersAreReadInTheOrderTheyWereSent() throws {
@@ -61,9 +23,9 @@ struct BagBox {
         String.init)
     }
     let topicBags = { self.box.names(in: "spool/topics/orders/bags") }
-    while office.bagNames.count < 2 || topicBags().count < 2, ids.count < 20_000 { try send(250) }
+    while box.bagNames.count < 2 || topicBags().count < 2, ids.count < 20_000 { try send(250) }
     try send(250)
-    #expect(office.bagNames == ["new.0000000001", "new.0000000002"])
+    #expect(box.bagNames == ["new.0000000001", "new.0000000002"])
     #expect(topicBags() == ["cur.0000000001", "cur.0000000002"])
     // As ls shows them, bag after bag.
     #expect(box.entries("new") == ids)
@@ -96,54 +58,54 @@ struct BagBox {
         let now = try box.script("du -sk --exclude=log spool | cut -f 1").filter(\.isNumber)
         return try #require(Int(now)) <= #require(Int(fresh)) + 3 * 64
       })
-    #expect(office.bagNames.isEmpty && box.names(in: "spool/topics/orders/bags").isEmpty)
+    #expect(box.bagNames.isEmpty && box.names(in: "spool/topics/orders/bags").isEmpty)
   }
 
   @Test func theLowestBagIsReadFirstAndAnEmptyOneGoes() throws {
-    try office.fillBags()
-    #expect(try office.readOne() == "1")
-    #expect(try office.readOne() == "2")
-    #expect(try office.readOne() == "3")
-    #expect(office.bagNames == ["new.0000000002"])
+    try box.fillBags()
+    #expect(try box.readOne() == "1")
+    #expect(try box.readOne() == "2")
+    #expect(try box.readOne() == "3")
+    #expect(box.bagNames == ["new.0000000002"])
     // The next seal counts on.
-    try office.seal("mailboxes/stock/new")
-    #expect(office.bagNames == ["new.0000000002", "new.0000000003"])
+    try box.seal("mailboxes/stock/new")
+    #expect(box.bagNames == ["new.0000000002", "new.0000000003"])
     #expect(try box.must("read", "stock", "--all") == "456")
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
     #expect(!box.exists("spool/mailboxes/stock/bags"))
     #expect(try box.post("read", "stock").code == 1)
   }
 
   @Test func strictOrderHoldsAcrossBags() throws {
     try box.script("echo 'Order: strict' > spool/mailboxes/stock/mailbox.conf")
-    try office.fillBags()
+    try box.fillBags()
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
     #expect(try box.post("read", "stock").code == 75 || box.post("read", "stock").code == 1)
     try box.must("release", "stock", String(id))
-    #expect(try office.readOne() == "1")
+    #expect(try box.readOne() == "1")
     #expect(try box.must("read", "stock", "--all") == "23456")
   }
 
   /// What is given back is before all that waits.
   @Test func lettersThatComeBackAreNotBehindThemAll() throws {
-    try office.fillBags()
+    try box.fillBags()
     let first = try box.must("read", "stock", "--lease", "1h").dropLast()
     let second = try box.must("read", "stock", "--lease", "1h").dropLast()
     try box.must("release", "stock", String(first))
     try box.must("fail", "stock", String(second))
     try box.must("retry", "stock", String(second))
-    #expect(office.bagNames.contains("again.0000000001"))
-    #expect(try office.readOne() == "1")
-    #expect(try office.readOne() == "2")
-    #expect(try office.readOne() == "3")
-    #expect(!office.bagNames.contains("again.0000000001"))
+    #expect(box.bagNames.contains("again.0000000001"))
+    #expect(try box.readOne() == "1")
+    #expect(try box.readOne() == "2")
+    #expect(try box.readOne() == "3")
+    #expect(!box.bagNames.contains("again.0000000001"))
     #expect(try box.must("read", "stock", "--all") == "456")
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
   }
 
   /// They fill the bag that they come back to.
   @Test func manyLettersThatComeBackAreAllRead() throws {
-    try office.fillBags()
+    try box.fillBags()
     let failed = try Directory(box.spool / "mailboxes/stock/failed")
     var count = 0
     repeat {
@@ -152,7 +114,7 @@ struct BagBox {
         try failed.open(Path(name), .create(permissions: 0o444)).write("failed;")
         count += 1
       }
-    } while try office.size("mailboxes/stock/failed") <= 160 << 10 && count < 20_000
+    } while try box.size("mailboxes/stock/failed") <= 160 << 10 && count < 20_000
     try box.must("retry", "stock", "ALL")
     #expect(box.entries("failed").isEmpty)
     #expect(box.entries("new").count == count + 6)
@@ -168,11 +130,11 @@ struct BagBox {
   }
 
   @Test func whatHasEndedIsFoundInBags() throws {
-    try office.send(1...4)
+    try box.send(1...4)
     for _ in 1...2 { #expect(try box.post("read", "stock", "--", "sh", "-c", "exit 65").code == 65) }
-    #expect(try office.readOne() == "3")
-    try office.seal("mailboxes/stock/failed", "mailboxes/stock/done", "topics/orders/cur")
-    #expect(office.bagNames == ["done.0000000001", "failed.0000000001"])
+    #expect(try box.readOne() == "3")
+    try box.seal("mailboxes/stock/failed", "mailboxes/stock/done", "topics/orders/cur")
+    #expect(box.bagNames == ["done.0000000001", "failed.0000000001"])
     let listed = try box.must("list", "stock").split(separator: "\n").map { $0.prefix { $0 != " " } }
     #expect(listed.sorted() == ["done", "failed", "failed", "new"])
     #expect(try box.post("check").code == 0)
@@ -189,29 +151,29 @@ struct BagBox {
   }
 
   @Test func whatHasHadItsDayIsRemovedFromBagsAndTheyGo() throws {
-    try office.send(1...2)
+    try box.send(1...2)
     for number in 1...3 {
       try box.write("spool/topics/orders/cur/100000000\(number).M1P1.host", "old")
       try box.write("spool/mailboxes/stock/done/100000000\(number).M1P1.host,A=1,D=1000000009", "old")
     }
     try box.write("spool/post.conf", "Keep: forever\nKeep-Done: forever\n")
-    try office.seal("topics/orders/cur", "mailboxes/stock/done")
+    try box.seal("topics/orders/cur", "mailboxes/stock/done")
     #expect(box.topicEntries("cur").count == 5 && box.entries("done").count == 3)
     try box.write("spool/post.conf", "Keep: 1d\nKeep-Done: 1d\n")
     try box.must("sweep")
     #expect(box.topicEntries("cur").count == 2 && box.entries("done").isEmpty)
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
     #expect(box.names(in: "spool/topics/orders/bags") == ["cur.0000000001"])
   }
 
   @Test func aLargeDirectoryWithNothingInItIsReplaced() throws {
     for place in ["mailboxes/stock/new", "mailboxes/stock/cur", "mailboxes/stock/tmp", "topics/orders/new"] {
       let inode = try Directory(box.spool).status(Path(place)).inode
-      try office.seal(place)
+      try box.seal(place)
       #expect(try Directory(box.spool).status(Path(place)).inode != inode, "\(place)")
     }
-    #expect(office.bagNames.isEmpty && box.names(in: "spool/topics/orders/bags").isEmpty)
-    try office.send(1...1)
+    #expect(box.bagNames.isEmpty && box.names(in: "spool/topics/orders/bags").isEmpty)
+    try box.send(1...1)
     // Who is at a letter there goes by its path.
     try box.swell("spool/mailboxes/stock/cur")
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
@@ -223,7 +185,7 @@ struct BagBox {
 
   /// As a power cut leaves it that undoes a seal: what was sorted after the seal is in the directory that became `cur/`.
   @Test func aLetterInNewThatABagKeepsIsKeptOnce() throws {
-    try office.send(1...1)
+    try box.send(1...1)
     let name = try #require(box.topicEntries("cur").first)
     try box.script(
       """
@@ -237,7 +199,7 @@ struct BagBox {
   }
 
   @Test func checkTellsOfWhatIsNoBag() throws {
-    try office.fillBags()
+    try box.fillBags()
     #expect(try box.post("check").code == 0)
     try box.script(
       "mkdir spool/mailboxes/stock/bags/old-stuff; chmod 700 spool/mailboxes/stock/bags/new.0000000001")
@@ -247,7 +209,7 @@ struct BagBox {
   }
 
   @Test func aPlaceMayBeASymlink() throws {
-    try office.fillBags()
+    try box.fillBags()
     try box.script("cd spool/mailboxes/stock; mv new elsewhere; ln -s elsewhere new")
     #expect(try box.must("read", "stock", "--all") == "123456")
   }
@@ -256,8 +218,8 @@ struct BagBox {
 
   @Test(.needsOtherUser) func aBagIsWhoseTheDirectoryWas() throws {
     try box.script("chmod 2770 spool/mailboxes/stock/new; chown 65534:65534 spool/mailboxes/stock/new")
-    try office.send(1...1)
-    try office.seal("mailboxes/stock/new")
+    try box.send(1...1)
+    try box.seal("mailboxes/stock/new")
     let said = try box.script("cd spool/mailboxes/stock; stat -c '%a %u %g' new bags/new.0000000001")
     #expect(said == "2770 65534 65534\n2770 65534 65534\n")
   }
@@ -265,18 +227,18 @@ struct BagBox {
   /// Who may write there, but not give a directory away, leaves it as it is.
   @Test(.needsOtherUser) func whoMayNotMakeOneLikeItDoesNotSeal() throws {
     try box.script("chmod -R a+rwX spool; chmod a+rwx .")
-    try office.send(1...1)
+    try box.send(1...1)
     try box.swell("spool/mailboxes/stock/new")
     let swept = try box.shell("umask 0; \(Machine.asNobody) post sweep")
     #expect(swept.code == 0, "\(swept.errors)")
-    #expect(office.bagNames.isEmpty)
-    #expect(try office.size("mailboxes/stock/new") > 64 << 10)
-    #expect(try office.readOne() == "1")
+    #expect(box.bagNames.isEmpty)
+    #expect(try box.size("mailboxes/stock/new") > 64 << 10)
+    #expect(try box.readOne() == "1")
   }
 
   /// Letters come back also where the reader may not make a directory like the owner's.
   @Test(.needsOtherUser) func aReaderWithoutRightsGivesALetterBackAllTheSame() throws {
-    try office.fillBags()
+    try box.fillBags()
     try box.script("chmod -R a+rwX spool; chmod a+rwx .")
     let first = try box.shell("\(Machine.asNobody) post read stock --lease 1h")
     let id = first.text.filter { !$0.isNewline }
@@ -284,13 +246,13 @@ struct BagBox {
     #expect(released.code == 0, "\(released.errors)")
     #expect(try box.must("read", "stock", "--all").sorted() == "123456".sorted())
     try box.must("sweep")
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
   }
 
   // MARK: Where two names cannot change places
 
   @Test(.needsPtrace) func whereNamesCannotBeExchangedASealTakesTwoSteps() throws {
-    try office.send(1...2)
+    try box.send(1...2)
     try box.swell("spool/mailboxes/stock/new")
     let sweep = try Traced(box, [Sandbox.binary, "sweep"])
     var count = 0
@@ -300,11 +262,11 @@ struct BagBox {
       count += 1
     }
     #expect(try sweep.wait().code == 0)
-    #expect(count == 1 && office.bagNames.count == 1)
-    #expect(try office.size("mailboxes/stock/new") <= 64 << 10)
-    try office.send(3...3)
+    #expect(count == 1 && box.bagNames.count == 1)
+    #expect(try box.size("mailboxes/stock/new") <= 64 << 10)
+    try box.send(3...3)
     #expect(try box.must("read", "stock", "--all") == "123")
-    #expect(office.bagNames.isEmpty)
+    #expect(box.bagNames.isEmpty)
   }
 
   /// Killed at each call after the first step: for a moment there is no `new`.
@@ -315,7 +277,7 @@ struct BagBox {
       ["watch", "--until-empty"],
     ]) func aSealOfTwoStepsCanBeKilledAnywhere(words: [String]) throws
   {
-    try office.send(1...2)
+    try box.send(1...2)
     try box.script("mv spool template")
     var number = 0
     var isOver = false

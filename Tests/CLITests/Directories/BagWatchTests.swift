@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite(.needsSwelling) struct BagWatchTests {
-  let office: WatchBox
+  let box: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { box = try Sandbox() }
 
   /// A moment, in seconds: without a hint, everything is looked at once a minute.
   private static let moment: Int64 = 15
@@ -19,59 +19,58 @@ import Testing
 
   /// Starts a watcher that has letters waiting, because its handler is at work on one that takes its time.
   private func startBusy(_ waiting: String...) throws -> Running {
-    try office.subscribe(BagWatchTests.slow.replacing("\n", with: "; "))
-    let watcher = try office.start()
-    try office.send("wait")
-    #expect(eventually { office.lines(of: "handled") == ["wait"] })
-    for body in waiting { try office.send(body) }
+    try box.subscribe(BagWatchTests.slow.replacing("\n", with: "; "))
+    let watcher = try box.startWatcher()
+    try box.send("wait")
+    #expect(eventually { box.lines(of: "handled") == ["wait"] })
+    for body in waiting { try box.send(body) }
     return watcher
   }
 
   private func seal(_ folder: String = "mailboxes/stock/new") throws {
-    let spool = try Directory(office.box.spool)
+    let spool = try Directory(box.spool)
     let inode = try spool.status(Path(folder)).inode
-    try office.box.swell("spool/\(folder)")
-    try office.box.must("sweep")
+    try box.swell("spool/\(folder)")
+    try box.must("sweep")
     #expect(try spool.status(Path(folder)).inode != inode)
   }
 
   private func expectHandled(_ bodies: [String], _ place: Comment) {
     #expect(
-      eventually(within: BagWatchTests.moment) { office.lines(of: "handled") == bodies },
-      "\(place): \(office.lines(of: "handled"))")
+      eventually(within: BagWatchTests.moment) { box.lines(of: "handled") == bodies },
+      "\(place): \(box.lines(of: "handled"))")
   }
 
   @Test func aWatcherHearsOfWhatComesAfterASeal() throws {
     let watcher = try startBusy("a", "b")
     try seal()
-    #expect(office.box.names(in: "spool/mailboxes/stock/bags") == ["new.0000000001"])
-    try office.send("c")
-    try office.box.write("go", "")
+    #expect(box.names(in: "spool/mailboxes/stock/bags") == ["new.0000000001"])
+    try box.send("c")
+    try box.write("go", "")
     expectHandled(["wait", "a", "b", "c"], "bag first")
     for number in 1...3 {
-      #expect(watcher.rest(in: office) != nil)
-      try office.send("\(number)")
-      #expect(eventually(within: BagWatchTests.moment) { office.lines(of: "handled").last == "\(number)" })
-      #expect(watcher.rest(in: office) != nil)
+      #expect(watcher.rest() != nil)
+      try box.send("\(number)")
+      #expect(eventually(within: BagWatchTests.moment) { box.lines(of: "handled").last == "\(number)" })
+      #expect(watcher.rest() != nil)
       try seal()  // empty by now, it is replaced
     }
-    try office.send("end")
+    try box.send("end")
     expectHandled(["wait", "a", "b", "c", "1", "2", "3", "end"], "replaced")
   }
 
   /// Whoever has opened the directory may be slow; by then it is a bag.
   @Test func aWatcherHearsOfWhatComesIntoTheOldDirectory() throws {
     let watcher = try startBusy()
-    let box = office.box
     // Something keeps the bag from being removed.
     try box.write("spool/mailboxes/stock/new/.kept", "")
     let old = try Directory(box.spool / "mailboxes/stock/new")
     try seal()
     try box.write("go", "")
-    try office.send("a")
+    try box.send("a")
     expectHandled(["wait", "a"], "the new directory")
     for number in 1...3 {
-      #expect(watcher.rest(in: office) != nil)
+      #expect(watcher.rest() != nil)
       try box.write("draft", "\(number)\n")
       let name = Path("100000000\(number).foreign")
       if number % 2 == 1 {
@@ -80,15 +79,14 @@ import Testing
         try Directory(box.root).link("draft", into: old, name)
       }
       #expect(
-        eventually(within: BagWatchTests.moment) { office.lines(of: "handled").last == "\(number)" },
-        "\(number): \(office.lines(of: "handled"))")
+        eventually(within: BagWatchTests.moment) { box.lines(of: "handled").last == "\(number)" },
+        "\(number): \(box.lines(of: "handled"))")
     }
     #expect(try box.script("ls -A spool/mailboxes/stock/bags/*") == ".kept\n")
   }
 
   /// Once it is removed, nothing can come into it, and whoever tries is told.
   @Test func whatIsRemovedTakesNoLetters() throws {
-    let box = office.box
     try box.open("stock")
     try box.must("send", "orders", "-m", "a")
     let old = try Directory(box.spool / "mailboxes/stock/new")
@@ -102,7 +100,6 @@ import Testing
   }
 
   @Test func aReaderThatWaitsHearsOfWhatComesAfterASeal() throws {
-    let box = office.box
     try box.open("stock")
     for (number, words) in [["--wait=60s"], ["--wait=60s", "--", "cat"]].enumerated() {
       let reader = try box.start([Sandbox.binary, "read", "stock"] + words.map { Path($0) })
@@ -117,14 +114,14 @@ import Testing
 
   /// A topic's `new` is watched as well, and replaced when it has grown.
   @Test func aWatcherSortsForeignLettersAfterTheirDirectoryWasReplaced() throws {
-    try office.subscribe("cat >> ../../../handled")
-    let watcher = try office.start()
-    #expect(watcher.rest(in: office) != nil)
+    try box.subscribe("cat >> ../../../handled")
+    let watcher = try box.startWatcher()
+    #expect(watcher.rest() != nil)
     for number in 1...2 {
       try seal("topics/orders/new")
-      #expect(watcher.rest(in: office) != nil)
-      try office.deliverForeign("100000000\(number).foreign", "\(number)\n")
-      #expect(eventually(within: BagWatchTests.moment) { office.lines(of: "handled").count == number })
+      #expect(watcher.rest() != nil)
+      try box.deliverForeign("100000000\(number).foreign", "\(number)\n")
+      #expect(eventually(within: BagWatchTests.moment) { box.lines(of: "handled").count == number })
     }
   }
 }

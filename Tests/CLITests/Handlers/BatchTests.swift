@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct BatchTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// Says how many letters it got, and fails if one of them is the number 13.
   private static let superstitious =
@@ -29,15 +29,15 @@ import Testing
         "cd $POST_SPOOL/..; echo $# >> sizes; wc -c >> input; for file; do echo \"$file\" >> files; cat \"$file\" >> all; done"
       ), "Batch: 3")
     try office.sendMany(7)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.lines(of: "sizes") == ["3", "3", "1"])
     #expect(office.lines(of: "input") == ["0", "0", "0"])
     let files = office.lines(of: "files")
     #expect(files.map { self.ids($0)[0] } == ids)
-    #expect(files.allSatisfy { $0.hasPrefix("\(office.box.spool)/mailboxes/stock/cur/") })
-    let letters = try ids.map { try office.box.read("spool/topics/orders/cur/\($0)") }
-    #expect(try office.box.read("all") == letters.joined())
+    #expect(files.allSatisfy { $0.hasPrefix("\(office.spool)/mailboxes/stock/cur/") })
+    let letters = try ids.map { try office.read("spool/topics/orders/cur/\($0)") }
+    #expect(try office.read("all") == letters.joined())
     #expect(office.counts() == [0, 0, 0, 7, 0])
   }
 
@@ -46,25 +46,25 @@ import Testing
     try office.sendMany(2)
     #expect(
       try office.watchUntilEmpty().lines
-        == ["POST_MAILBOX=stock", "POST_SPOOL=\(office.box.spool)", "POST_TRIES=7"])
+        == ["POST_MAILBOX=stock", "POST_SPOOL=\(office.spool)", "POST_TRIES=7"])
   }
 
   @Test func theLastCommandOfAPipelineGetsTheFiles() throws {
     try office.subscribe("echo from the pipe | cat -", "Batch: 3")
     try office.sendMany(2)
-    let letters = try office.names("new").map { try office.box.read("spool/topics/orders/cur/\($0)") }
+    let letters = try office.entries("new").map { try office.read("spool/topics/orders/cur/\($0)") }
     #expect(try office.watchUntilEmpty().text == "from the pipe\n" + letters.joined())
   }
 
   @Test func allAreInHandsTogetherAndDoneTogether() throws {
     try office.subscribe(try office.program(BatchTests.waiting), "Batch: 3")
     try office.sendMany(5)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun").count == 1 })
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(office.counts() == [2, 3, 0, 0, 0])
-    #expect(Set(office.names("cur").map(\.beacon)).count == 1)
-    try office.box.write("go", "")
+    #expect(Set(office.entries("cur").map(\.beacon)).count == 1)
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 5, 0] })
     #expect(office.lines(of: "begun").map { ids($0).count } == [3, 2])
   }
@@ -95,10 +95,10 @@ import Testing
     try office.subscribe(
       try office.program("echo $# >> $POST_SPOOL/../sizes; exit \(code)"), "Batch: 5", "Tries: 1")
     try office.sendMany(7)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 78)
     #expect(office.lines(of: "sizes") == ["5"])
-    #expect(office.names("new") == ids)
+    #expect(office.entries("new") == ids)
     #expect(office.counts() == [7, 0, 0, 0, 0])
     #expect(try office.troubles().count == 1)
   }
@@ -106,9 +106,9 @@ import Testing
   @Test func aLetterThatIsTriedAgainGoesAlone() throws {
     try office.subscribe(try office.program("echo \"$@\" >> $POST_SPOOL/../runs"), "Batch: 10")
     let tried = try office.send("tried before")
-    #expect(try office.box.post("read", "stock", "--", "false").code == 1)
+    #expect(try office.post("read", "stock", "--", "false").code == 1)
     try office.sendMany(3)
-    let fresh = office.names("new").filter { !$0.hasPrefix(tried) }
+    let fresh = office.entries("new").filter { !$0.hasPrefix(tried) }
     #expect(try office.watchUntilEmpty().code == 0)
     let runs = office.lines(of: "runs").map { ids($0) }.sorted { $0.count < $1.count }
     #expect(runs == [[tried], fresh])
@@ -118,20 +118,20 @@ import Testing
   @Test func aBatchThatOutlivesItsWatcherKeepsAllItsLetters() throws {
     try office.subscribe(try office.program(BatchTests.waiting), "Batch: 3")
     try office.sendMany(3)
-    let ids = office.names("new")
-    let first = try office.start()
+    let ids = office.entries("new")
+    let first = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun").count == 1 })
-    let held = office.names("cur")
+    let held = office.entries("cur")
     #expect(held.count == 3)
     first.kill(.kill)
     _ = try first.wait()
-    let second = try office.start()
-    #expect(second.rest(in: office) != nil)
-    #expect(try office.box.post("read", "stock").code == 1)
-    #expect(try office.box.post("sweep").code == 0)
-    #expect(office.names("cur") == held)
+    let second = try office.startWatcher()
+    #expect(second.rest() != nil)
+    #expect(try office.post("read", "stock").code == 1)
+    #expect(try office.post("sweep").code == 0)
+    #expect(office.entries("cur") == held)
     #expect(office.lines(of: "begun").count == 1)
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 3, 0] })
     // Each once more, alone.
     #expect(office.lines(of: "begun").map { self.ids($0) } == [ids] + ids.map { [$0] })
@@ -156,33 +156,33 @@ import Testing
           + "until test -e $POST_SPOOL/../go || test $n = 3000; do n=$((n+1)); sleep 0.01; done"),
       "Batch: 4")
     try office.sendMany(4)
-    let ids = office.names("new")
-    let watcher = try office.start()
-    #expect(eventually { (try? office.box.read("alone")) == "\n" })
+    let ids = office.entries("new")
+    let watcher = try office.startWatcher()
+    #expect(eventually { (try? office.read("alone")) == "\n" })
     watcher.kill(.terminate)
-    #expect(watcher.rest(in: office) != nil)
-    try office.box.write("go", "")
+    #expect(watcher.rest() != nil)
+    try office.write("go", "")
     #expect(try watcher.wait().code == 0)
-    #expect(office.names("new") == Array(ids[1...]))
+    #expect(office.entries("new") == Array(ids[1...]))
     #expect(office.counts() == [3, 0, 0, 1, 0])
   }
 
   @Test func aReaderGivesBatchesByHand() throws {
-    try office.box.open("stock")
+    try office.open("stock")
     try office.sendMany(7)
-    let read = try office.box.post(
+    let read = try office.post(
       "read", "stock", "--batch", "3", "--all", "--", "sh", "-c", "echo $#; wc -c", "sh")
     #expect(read.code == 0)
     #expect(read.lines == ["3", "0", "3", "0", "1", "0"])
     #expect(office.counts() == [0, 0, 0, 7, 0])
-    #expect(try office.box.post("read", "stock", "--batch", "3", "--all", "--", "true").code == 1)
+    #expect(try office.post("read", "stock", "--batch", "3", "--all", "--", "true").code == 1)
   }
 
   @Test func aReaderWhoseBatchHoldsABadLetterSaysSo() throws {
     try office.subscribe("true", "Tries: 5", "Retry: 1h")
     try office.sendMany(20)
     let script = BatchTests.superstitious
-    let read = try office.box.post(
+    let read = try office.post(
       "read", "stock", "--batch", "8", "--all", "--", "sh", "-c", script, "sh")
     #expect(read.code == 75)
     #expect(office.counts() == [0, 0, 1, 19, 0])
@@ -190,9 +190,9 @@ import Testing
   }
 
   @Test func aReaderWhoseCommandIsMissingLeavesTheBatch() throws {
-    try office.box.open("stock")
+    try office.open("stock")
     try office.sendMany(4)
-    let read = try office.box.post("read", "stock", "--batch", "3", "--all", "--", "/no/such/command")
+    let read = try office.post("read", "stock", "--batch", "3", "--all", "--", "/no/such/command")
     #expect(read.code == 75 || read.code == 127)
     #expect(office.counts() == [4, 0, 0, 0, 0])
     #expect(Set(office.attempts(in: "new").values) == ["none"])

@@ -5,10 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct BeaconDescriptorTests {
-  let office: WatchBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { box = try Sandbox() }
 
   /// The highest number below the limit and below 190 that no script uses: not 3 to 19, 63, 99 and 100.
   private static let numbers: [(limit: String, number: String?)] = [
@@ -20,8 +19,8 @@ import Testing
   @Test(arguments: 0..<numbers.count, BodyTests.Way.allCases)
   func itIsInheritedAtANumberThatFitsAndNothingElseIs(index: Int, way: BodyTests.Way) throws {
     let (limit, number) = BeaconDescriptorTests.numbers[index]
-    try office.subscribe("exec \(try office.program("ls -l /proc/self/fd"))")
-    try office.send()
+    try box.subscribe("exec \(try box.program("ls -l /proc/self/fd"))")
+    try box.send()
     let command = way == .watch ? "watch --until-empty" : "read stock -- ls -l /proc/self/fd"
     let ended = try box.shell(
       "exec 5< /dev/null 150< /dev/zero || true; ulimit -Sn \(limit); exec post \(command)")
@@ -40,17 +39,17 @@ import Testing
 
   /// Then the watcher alone shows that the letter is held.
   @Test func withoutRoomForADescriptorTheWatcherHoldsTheLetter() throws {
-    try office.subscribe(WatchBox.working)
-    let id = try office.send()
+    try box.subscribe(Sandbox.working)
+    let id = try box.send()
     let watcher = try box.start(["/bin/bash", "-c", "ulimit -Sn 16; exec post watch"])
-    #expect(office.begun())
+    #expect(box.begun())
     for _ in 1...3 {
       try box.must("sweep")
       #expect(try box.post("read", "stock").code == 1)
     }
-    try office.kill(watcher)
-    #expect(office.isAlive(office.handler(of: id)))
-    #expect(try office.takesBack([id]))
+    try box.kill(watcher)
+    #expect(box.isAlive(box.handler(of: id)))
+    #expect(try box.takesBack([id]))
     try box.write("go", "")
   }
 
@@ -62,26 +61,26 @@ import Testing
   func aHandlerThatBecomesAnotherHoldsItsLetterWhileItsWatcherLives(wrapper: String) throws {
     guard try box.shell("cd /; \(wrapper) true").code == 0 else { return }  // it is not here
     try box.script("touch begun; chmod 666 begun; chmod 755 .")
-    try office.subscribe(
+    try box.subscribe(
       "exec \(wrapper) sh -c 'echo $$ x >> \(box.root)/begun; until test -e \(box.root)/go; do sleep 0.01; done'"
     )
-    let id = try office.send()
-    let watcher = try office.start()
-    #expect(office.begun())
+    let id = try box.send()
+    let watcher = try box.startWatcher()
+    #expect(box.begun())
     for _ in 1...3 {
       try box.must("sweep")
       #expect(try box.post("read", "stock").code == 1)
     }
     #expect(box.inHands() == ["\(id),A=1"])
     if !wrapper.hasPrefix("sudo") {  // which closes what it did not open
-      try office.kill(watcher)
+      try box.kill(watcher)
       try box.must("sweep")
       #expect(box.inHands() == ["\(id),A=1"])
     }
     try box.write("go", "")
     #expect(
       try wrapper.hasPrefix("sudo")
-        ? eventually { office.counts() == [0, 0, 0, 1, 0] }
+        ? eventually { box.counts() == [0, 0, 0, 1, 0] }
         : eventually { try box.post("sweep").code == 0 && box.entries("new") == ["\(id),A=1"] })
   }
 }

@@ -102,10 +102,10 @@ import Testing
     }
   }
 
-  @Test(arguments: shell, Way.allCases)
+  @Test(arguments: Seeded.each(of: shell, in: Way.allCases))
   func aShellSeesThePlainBody(program: Program, way: Way) throws { try expectSame(program, way) }
 
-  @Test(.needsPython, arguments: python, Way.allCases)
+  @Test(.needsPython, arguments: Seeded.each(of: python, in: Way.allCases))
   func pythonSeesThePlainBody(program: Program, way: Way) throws { try expectSame(program, way) }
 
   @Test(.needsGit, arguments: Way.allCases) func gitHashesThePlainBody(way: Way) throws {
@@ -113,7 +113,7 @@ import Testing
     try expectSame(Program("git hash-object /dev/stdin"), way)
   }
 
-  @Test(.needsNode, arguments: node, Way.allCases)
+  @Test(.needsNode, arguments: Seeded.each(of: node, in: Way.allCases))
   func nodeSeesThePlainBody(program: Program, way: Way) throws { try expectSame(program, way) }
 
   // MARK: Foreign letters

@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct HandlerProcessTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   enum Way: String, CaseIterable, Sendable { case exec, batch, stream }
 
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(arguments: Way.allCases) func itStandsInItsMailbox(way: Way) throws {
-    #expect(try seen(by: "/bin/pwd", way) == ["\(office.box.spool)/mailboxes/stock"])
+    #expect(try seen(by: "/bin/pwd", way) == ["\(office.spool)/mailboxes/stock"])
   }
 
   @Test(arguments: Way.allCases) func itsSignalsAreAsInAFreshProcess(way: Way) throws {
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test(arguments: Way.allCases) func withoutASettingItsUmaskIsTheWatchers(way: Way) throws {
-    let ours = try office.box.shell("umask").lines
+    let ours = try office.shell("umask").lines
     #expect(try seen(by: "umask", way) == ours)
   }
 

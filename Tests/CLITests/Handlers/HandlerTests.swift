@@ -5,21 +5,21 @@ import TestKit
 import Testing
 
 @Suite struct HandlerTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   @Test func theHandlerStandsInItsMailbox() throws {
     try office.subscribe("/bin/pwd")
     try office.send()
     let here = try office.watchUntilEmpty().lines
-    #expect(here == ["\(office.box.spool)/mailboxes/stock"])
+    #expect(here == ["\(office.spool)/mailboxes/stock"])
   }
 
   @Test func aDescriptorThatTheWatchersParentLeftOpenDoesNotReachTheHandler() throws {
     try office.subscribe("exec ls /proc/self/fd")
     try office.send()
-    let watched = try office.box.shell("exec 9< /dev/zero; post watch --until-empty")
+    let watched = try office.shell("exec 9< /dev/zero; post watch --until-empty")
     #expect(watched.lines.sorted() == ["0", "1", "189", "2", "3"])  // 3 is what ls opens, 189 the beacon
   }
 
@@ -38,14 +38,14 @@ import Testing
 
   @Test func theEnvironmentTellsOfTheLetter() throws {
     try office.subscribe("env | grep ^POST_ | sort", "Tries: 7")
-    let sent = try office.box.post(
+    let sent = try office.post(
       "send", "orders", "--id", "-s", "purchase approved", "-t", "application/json", "-H",
       "X-Color: dark $red",
       "-m", "{}")
     let id = try #require(sent.lines.first)
-    let watched = try office.box.post(
+    let watched = try office.post(
       "watch", "--until-empty", environment: ["POST_SECRET": "not for handlers", "OTHER": "1"])
-    let spool = office.box.spool.description
+    let spool = office.spool.description
     let expected = [
       "POST_SPOOL=\(spool)", "POST_ID=\(id)", "POST_TOPIC=orders", "POST_MAILBOX=stock", "POST_ATTEMPT=1",
       "POST_TRIES=7", "POST_SUBJECT=purchase approved", "POST_TYPE=application/json",
@@ -63,15 +63,15 @@ import Testing
   @Test func bodyAndHeadersNeverPassThroughAShell() throws {
     try office.subscribe("cat; printf %s \"$POST_SUBJECT\"")
     let evil = "$(touch \"$POST_SPOOL/../owned\"); `id` '\"\\"
-    #expect(try office.box.post("send", "orders", "-m", evil, "-s", evil).code == 0)
+    #expect(try office.post("send", "orders", "-m", evil, "-s", evil).code == 0)
     #expect(try office.watchUntilEmpty().text == evil + evil)
-    #expect(office.lines(of: "owned").isEmpty && !office.box.names(in: ".").contains("owned"))
+    #expect(office.lines(of: "owned").isEmpty && !office.names(in: ".").contains("owned"))
   }
 
   @Test func standardInputIsTheBodyByteForByte() throws {
     let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
     try office.subscribe("cat")
-    #expect(try office.box.post("send", "orders", input: body).code == 0)
+    #expect(try office.post("send", "orders", input: body).code == 0)
     #expect(try office.watchUntilEmpty().output == body)
   }
 
@@ -84,7 +84,7 @@ import Testing
   @Test func theFileIsTheWholeLetter() throws {
     try office.subscribe("cat \"$POST_FILE\"")
     let id = try office.send("body\n")
-    let letter = try office.box.read("spool/topics/orders/cur/\(id)")
+    let letter = try office.read("spool/topics/orders/cur/\(id)")
     #expect(try office.watchUntilEmpty().text == letter)
     #expect(letter.hasSuffix("\n\nbody\n"))
   }
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func theWordsBehindTheDashesBecomeTheHandler() throws {
-    let made = try office.box.post(
+    let made = try office.post(
       "subscribe", "stock", "orders", "--tries", "2", "--timeout", "30s", "--retry", "10ms..20ms",
       "--parallel", "2", "--", "printf", "%s|", "a b", "it's", "$HOME", "")
     #expect(made.code == 0)

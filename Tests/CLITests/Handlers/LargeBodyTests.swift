@@ -58,7 +58,7 @@ import Testing
   @Test(.needsRoom(gigabytes: 3))
   func aWatcherThatIsKilledWhileItPreparesALargeBodyLeavesNothing() throws {
     try configure("stock", "echo >> begun; sleep 60")
-    try deliverSparse(bytes: "1G", to: "orders")
+    try deliverSparse(bytes: "512M", to: "orders")
     let watcher = try box.startPost("watch")
     #expect(eventually { box.entries("cur").count == 1 })
     watcher.kill(.kill)
@@ -82,15 +82,13 @@ import Testing
       """)
   }
 
-  private static let isThorough = Host.environment("POST_FAULTS") == "all"
-
   /// While a large letter is prepared, another mailbox gets letter after letter.
-  @Test(.needsRoom(gigabytes: LargeBodyTests.isThorough ? 9 : 3))
+  @Test(.needsRoom(gigabytes: Seeded.takesAll ? 9 : 3))
   func aLargeLetterDelaysNoOtherMailbox() throws {
     try box.must("subscribe", "small", "bills")
     try configure("stock", "wc -c > size.part; mv size.part size")
     try configure("small", "cat >> small; echo >> small")
-    try deliverSparse(bytes: LargeBodyTests.isThorough ? "4G" : "1G", to: "orders")
+    try deliverSparse(bytes: Seeded.takesAll ? "4G" : "512M", to: "orders")
     let watcher = try box.startPost("watch")
     #expect(eventually { box.entries("cur").count == 1 })
     var before = 0
@@ -104,7 +102,7 @@ import Testing
     print("\(before) small letters were done before the large one's handler began")
     #expect(before >= 3, "the small ones waited for it")
     #expect(eventually(within: 300) { box.entries("done").count == 1 })
-    let size = LargeBodyTests.isThorough ? 4 << 30 : 1 << 30
+    let size = Seeded.takesAll ? 4 << 30 : 512 << 20
     #expect(try box.read("size") == "\(size)\n")
     #expect(!watcher.hasEnded)
   }
@@ -113,11 +111,11 @@ import Testing
   @Test(.needsRoom(gigabytes: 3)) func norTheNextLetterOfAMailboxWithTwoHandlers() throws {
     try configure("stock", "wc -c >> sizes")
     try box.script("echo 'Parallel: 2' >> spool/mailboxes/stock/mailbox.conf")
-    try deliverSparse(bytes: "1G", to: "orders")
+    try deliverSparse(bytes: "512M", to: "orders")
     try box.must("send", "orders", "-m", "abc")
     let watched = try box.startPost("watch", "--until-empty").wait(atMost: 300)
     #expect(watched.code == 0, "\(watched.errors)")
-    #expect(try box.read("sizes") == "3\n\(1 << 30)\n")
+    #expect(try box.read("sizes") == "3\n\(512 << 20)\n")
   }
 
   // MARK: Corrupt
@@ -147,7 +145,7 @@ import Testing
   @Test(.needsRoom(gigabytes: 3)) func preparingALargeLetterIsNoWorkOfTheHandlers() throws {
     try configure("stock", "echo begun >> begun; sleep 0.05")
     try box.script("echo 'Timeout: 300ms' >> spool/mailboxes/stock/mailbox.conf")
-    try deliverSparse(bytes: "1G", to: "orders")
+    try deliverSparse(bytes: "512M", to: "orders")
     let watched = try box.startPost("watch", "--until-empty").wait(atMost: 300)
     #expect(watched.code == 0 && watched.errors == "", "\(watched.errors)")
     #expect(try box.read("begun") == "begun\n")
@@ -156,7 +154,7 @@ import Testing
   /// A watcher that is told to stop while it prepares one gives the letter back, as if it had never been claimed.
   @Test(.needsRoom(gigabytes: 3)) func aWatcherThatIsStoppedMeanwhileGivesItBack() throws {
     try configure("stock", "cat > /dev/null; echo >> begun")
-    try deliverSparse(bytes: "1G", to: "orders")
+    try deliverSparse(bytes: "512M", to: "orders")
     let watcher = try box.startPost("watch")
     #expect(eventually { box.entries("cur").count == 1 })
     watcher.kill(.terminate)

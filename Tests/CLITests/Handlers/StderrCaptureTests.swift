@@ -6,9 +6,9 @@ import TestKit
 import Testing
 
 @Suite struct StderrCaptureTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   typealias Way = HandlerProcessTests.Way
 
@@ -30,17 +30,17 @@ import Testing
       #"IFS= read -r l; id=${l#*\"id\":\"} id=${id%%\"*}; speak; echo "fail $id said"; while read -r l; do :; done"#
     let program =
       "#!/bin/bash\nset -e\nspeak() { \(script)\n}\n" + (way == .stream ? stream : "speak; \(last)")
-    try office.box.write("speaker.sh", program + "\n")
+    try office.write("speaker.sh", program + "\n")
     let mode = ["exec": [], "batch": ["Batch: 2"], "stream": ["Handler-Mode: stream"]][way.rawValue] ?? []
     try office.subscribe("unused")
-    try office.configure("stock", ["Handler: exec \(office.box.root)/speaker.sh", "Tries: 1"] + mode)
+    try office.configure("stock", ["Handler: exec \(office.root)/speaker.sh", "Tries: 1"] + mode)
     let id = try office.send()
     let watched = try office.watchUntilEmpty()
     #expect(office.counts() == [0, 0, 0, 0, 1])
     return (try office.note(id), watched.errors)
   }
 
-  @Test(arguments: 0..<ways.count, Way.allCases)
+  @Test(arguments: Seeded.each(of: Array(0..<ways.count), in: Way.allCases))
   func whateverWayItIsSaidItIsHeard(number: Int, way: Way) throws {
     let speak = StderrCaptureTests.ways[number]
     let (note, errors) = try said(by: "set -- hello; \(speak)", way)
@@ -104,25 +104,27 @@ import Testing
   /// The memory that all files without a disk take, as the kernel counts it for a process: what it has mapped, and the
   /// pages of its open memfds.
   private func memory(of pid: Int32) throws -> Int {
-    let blocks = try office.box.script(
+    let blocks = try office.script(
       "for fd in /proc/\(pid)/fd/*; do case $(readlink $fd) in /memfd:*) stat -L -c %b $fd;; esac; done || true"
     )
-    let resident = try office.box.script("awk '/^VmRSS/ { print $2 }' /proc/\(pid)/status")
+    let resident = try office.script("awk '/^VmRSS/ { print $2 }' /proc/\(pid)/status")
     let files = blocks.split(separator: "\n").compactMap { Int($0) }.reduce(0, +) / 2
     return files + (Int(resident.filter(\.isNumber)) ?? 0)
   }
 
-  private func box(_ name: String) throws -> Int { try office.box.read(name).utf8.count }
+  private func box(_ name: String) throws -> Int { try office.read(name).utf8.count }
 
   /// Kilobytes. While the watcher lives, so much of a handler's words is kept, and no more.
-  @Test(arguments: [Way.exec, .stream]) func aHandlerThatTalksForeverTakesLittleMemory(way: Way) throws {
+  @Test(arguments: Seeded.some(1, of: [Way.exec, .stream])) func aHandlerThatTalksForeverTakesLittleMemory(
+    way: Way
+  ) throws {
     let talk = "while :; do yes filler | head -c 2000000 >&2; echo >> $POST_SPOOL/../rounds; sleep 0.01; done"
     let mode = way == .stream ? ["Handler-Mode: stream"] : []
     try office.subscribe("unused")
     let script = try office.program(way == .stream ? "read -r l; \(talk)" : talk)
     try office.configure("stock", ["Handler: exec \(script)"] + mode)
     try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     var most = 0
     _ = try eventually {
       most = max(most, try memory(of: watcher.pid))
@@ -148,9 +150,9 @@ import Testing
         "Tries: 300", "Retry: 1ms..1ms",
       ])
     let id = try office.send()
-    let watched = try office.box.startPost("watch", "--until-empty").wait(atMost: 120)
+    let watched = try office.startPost("watch", "--until-empty").wait(atMost: 120)
     #expect(watched.code == 0)
-    #expect(office.names("failed") == ["\(id),A=300"])
+    #expect(office.entries("failed") == ["\(id),A=300"])
     let note = try office.note(id)
     #expect(note.utf8.count <= 512 << 10, "\(note.utf8.count) bytes")
     #expect(note.hasSuffix("    last words 300\n"), "\(note.suffix(100))")
@@ -171,11 +173,11 @@ import Testing
           + "until test -e $out/go || test $n = 3000; do n=$((n + 1)); sleep 0.01; done; "
           + "echo a >&2; echo b > /dev/stderr; yes | head -c 2000000 >&2; echo > $out/well"))
     try office.send()
-    let watcher = try office.start()
-    #expect(eventually { office.box.exists("begun") })
+    let watcher = try office.startWatcher()
+    #expect(eventually { office.exists("begun") })
     try office.signal("KILL", "\(watcher.pid)")
     _ = try watcher.wait()
-    try office.box.write("go", "")
-    #expect(eventually { office.box.exists("well") })
+    try office.write("go", "")
+    #expect(eventually { office.exists("well") })
   }
 }

@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct StreamChangeTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// The letter `again` is to be tried again; the others are done when the file `go` is there.
   private static let patient = """
@@ -23,28 +23,28 @@ import Testing
   @Test func aStopWhileALetterWaitsToBeAloneIsNoTrouble() throws {
     try office.stream(StreamChangeTests.patient, "Retry: 300ms..300ms")
     let again = try office.send("again")
-    let watcher = try office.start()
-    #expect(eventually { office.names("later").count == 1 })
+    let watcher = try office.startWatcher()
+    #expect(eventually { office.entries("later").count == 1 })
     try office.send("slow")
     #expect(eventually { office.lines(of: "begun").contains("slow") })
     // It comes back, and waits in hands until the stream has no other.
-    #expect(eventually { office.names("cur").contains { $0.hasPrefix("\(again),A=2") } })
+    #expect(eventually { office.entries("cur").contains { $0.hasPrefix("\(again),A=2") } })
     watcher.kill(.terminate)
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(try watcher.wait().code == 0)
     #expect(office.counts() == [1, 0, 0, 1, 0])
-    #expect(office.names("new") == ["\(again),A=1"])
+    #expect(office.entries("new") == ["\(again),A=1"])
   }
 
   @Test func otherSettingsLetAStreamEndItsLetters() throws {
     try office.stream(StreamChangeTests.patient)
     try office.send("slow")
-    _ = try office.start()
+    _ = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun") == ["slow"] })
     try office.configureStream(StreamChangeTests.patient, ["Umask: 022"])
     try office.send("another")
     #expect(eventually { office.starts.count == 1 })
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 2, 0] })
     #expect(office.lines(of: "begun") == ["slow", "another"])
     #expect(office.starts.count == 2)
@@ -53,13 +53,13 @@ import Testing
   @Test func aBusyStreamMakesPlaceForWhoWaits() throws {
     try office.stream("while next; do echo done $id; done")
     try office.subscribe("exit 0", as: "invoice", to: "bills")
-    try office.box.write("spool/post.conf", "Max-Handlers: 1\n")
+    try office.write("spool/post.conf", "Max-Handlers: 1\n")
     try office.sendMany(4000)
-    let watcher = try office.start()
-    #expect(eventually { !office.names("done").isEmpty })
+    let watcher = try office.startWatcher()
+    #expect(eventually { !office.entries("done").isEmpty })
     try office.send(to: "bills")
     #expect(eventually { office.counts("invoice") == [0, 0, 0, 1, 0] })
-    #expect(!office.names("new").isEmpty, "the stream was at its end anyway")
+    #expect(!office.entries("new").isEmpty, "the stream was at its end anyway")
     #expect(!watcher.hasEnded)
   }
 
@@ -67,11 +67,11 @@ import Testing
     try office.subscribe("test $(cat) != bad", "Order: strict", "Retry: 60s..60s")
     try office.send("bad")
     try office.send("good")
-    let watcher = try office.start()
-    #expect(eventually { office.names("later").count == 1 })
+    let watcher = try office.startWatcher()
+    #expect(eventually { office.entries("later").count == 1 })
     try office.configure("stock", ["Handler: true", "Order: any", "Retry: 60s..60s"])
-    #expect(eventually { office.names("done").count == 1 })
-    #expect(office.rest(of: watcher.pid) != nil)
+    #expect(eventually { office.entries("done").count == 1 })
+    #expect(watcher.rest() != nil)
   }
 
   @Test(arguments: ["cat # them", "cat;", "cat &"])

@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct StreamDeathTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   @Test func theLettersInADyingHandlersHandsAreTriedAgainAndOnlyThose() throws {
     try office.stream(
@@ -60,10 +60,10 @@ import Testing
 
   @Test func aHandlerWithoutLettersMayBeSilent() throws {
     try office.stream("while next; do echo done $id; done", "Timeout: 200ms")
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     try office.send("1")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
-    #expect(office.rest(of: watcher.pid, for: 1500) != nil)
+    #expect(watcher.rest(for: 1500) != nil)
     try office.send("2")
     #expect(eventually { office.counts() == [0, 0, 0, 2, 0] })
     #expect(office.starts.count == 1)
@@ -72,9 +72,9 @@ import Testing
   @Test(arguments: [126, 127]) func aHandlerThatCannotRunSpendsNoAttempt(code: Int) throws {
     try office.stream("next; exit \(code)", "Tries: 1", "Batch: 3")
     try office.sendMany(5)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 78)
-    #expect(office.names("new") == ids)
+    #expect(office.entries("new") == ids)
     #expect(office.counts() == [5, 0, 0, 0, 0])
     let troubles = try office.troubles()
     #expect(troubles.count == 1)
@@ -84,18 +84,18 @@ import Testing
   @Test func aMissingHandlerSpendsNoAttempt() throws {
     try office.subscribe("/no/such/handler", "Handler-Mode: stream", "Tries: 1")
     try office.sendMany(3)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 78)
-    #expect(office.names("new") == ids)
+    #expect(office.entries("new") == ids)
     #expect(try office.troubles().first?.contains("/no/such/handler") == true)
   }
 
   @Test func aHandlerThatIsMendedGoesOnByItself() throws {
     try office.stream("test -e $out/mended || exit 127; while next; do echo done $id; done")
     try office.sendMany(5)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(try eventually { try !office.troubles().isEmpty })
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 5, 0] })
     #expect(Set(office.attempts(in: "done").values) == ["1"])
     #expect(try eventually { try office.troubles().isEmpty })
@@ -114,20 +114,20 @@ import Testing
       while next; do echo later $body >> $out/given; echo done $id; done
       """, "Batch: 3")
     try office.sendMany(3)
-    let first = try office.start()
+    let first = try office.startWatcher()
     #expect(eventually { office.lines(of: "given").count == 3 })
-    let held = office.names("cur")
+    let held = office.entries("cur")
     #expect(held.count == 3)
     first.kill(.kill)
     _ = try first.wait()
-    let second = try office.start()
+    let second = try office.startWatcher()
     try office.send("4")
     #expect(eventually { office.counts() == [0, 3, 0, 1, 0] })
-    #expect(second.rest(in: office) != nil)
-    #expect(try office.box.post("read", "stock").code == 1)
-    #expect(try office.box.post("sweep").code == 0)
-    #expect(office.names("cur") == held)
-    try office.box.write("go", "")
+    #expect(second.rest() != nil)
+    #expect(try office.post("read", "stock").code == 1)
+    #expect(try office.post("sweep").code == 0)
+    #expect(office.entries("cur") == held)
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 4, 0] })
     #expect(
       office.lines(of: "given").sorted()
@@ -137,7 +137,7 @@ import Testing
 
   @Test func aHandlerThatEndsWellWithoutLettersIsStartedForTheNext() throws {
     try office.stream("next; echo done $id")
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     for number in 1...2 {
       try office.send("\(number)")
       #expect(eventually { office.counts() == [0, 0, 0, number, 0] })

@@ -5,13 +5,13 @@ import TestKit
 import Testing
 
 @Suite struct StreamExampleTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// Serves the mailbox with an example of the manual.
   private func subscribe(_ command: String, _ example: String) throws {
-    let program = try office.box.write("example", try ManPage.example(example))
+    let program = try office.write("example", try ManPage.example(example))
     try office.subscribe("\(command) \(program)", "Handler-Mode: stream", "Batch: 16")
   }
 
@@ -22,7 +22,7 @@ import Testing
     let odd = StreamExampleTests.odd
     return try [["-s", odd], ["-H", "X-Odd: " + odd], ["-t", "text/\"odd\""]].map { flags in
       let words = [Sandbox.binary, "send", "orders", "--id"] + flags.map { Path($0) }
-      let sent = try office.box.run(words, input: Array(body.utf8))
+      let sent = try office.run(words, input: Array(body.utf8))
       try #require(sent.code == 0, "\(sent.errors)")
       return try #require(sent.lines.first)
     }
@@ -33,12 +33,12 @@ import Testing
 
   @Test(.needsPython) func theOneInPythonBooksEachOrderOnce() throws {
     try subscribe("python3", "python")
-    try office.box.must(
+    try office.must(
       "send", "orders", "--lines", input: (1...60).map { "{\"order\": \($0)}\n" }.joined())
     _ = try sendOdd("{\"order\": 61}")
     try office.deliverForeign("1795765752.4242_1.shop", "X-Colour: red\nx-\"odd\": \\\n\n{\"order\": 62}")
     let broken = try office.send("no order")
-    #expect(try office.box.post("send", "orders", input: binary).code == 0)
+    #expect(try office.post("send", "orders", input: binary).code == 0)
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
     #expect(office.counts() == [0, 0, 0, 64, 2], "\(watched.errors)")
@@ -50,17 +50,17 @@ import Testing
           "SELECT count(*), count(DISTINCT id), max(number), sum(number) FROM orders"): print(*row)
       """
     // 61 came three times, as three letters.
-    #expect(try office.box.run(["python3", "-c", Path(count)]).lines == ["64 64 62 \(62 * 63 / 2 + 2 * 61)"])
+    #expect(try office.run(["python3", "-c", Path(count)]).lines == ["64 64 62 \(62 * 63 / 2 + 2 * 61)"])
     // Once more: the letters have the IDs that they had.
-    #expect(try office.box.post("replay", "stock").code == 0)
+    #expect(try office.post("replay", "stock").code == 0)
     #expect(try office.watchUntilEmpty().code == 0)
-    #expect(try office.box.run(["python3", "-c", Path(count)]).lines.first?.hasPrefix("64 64 ") == true)
+    #expect(try office.run(["python3", "-c", Path(count)]).lines.first?.hasPrefix("64 64 ") == true)
   }
 
   @Test func theOneInShBooksEachLetterByteForByte() throws {
     try office.subscribe("true")
     // A child writes it: no descriptor of ours may be open for writing when it is run.
-    try office.box.script(
+    try office.script(
       """
       cat > spool/mailboxes/stock/book <<'END'
       #!/bin/sh
@@ -74,15 +74,15 @@ import Testing
       END
       chmod +x spool/mailboxes/stock/book
       """)
-    let program = try office.box.write("example", try ManPage.example("sh"))
+    let program = try office.write("example", try ManPage.example("sh"))
     try office.configure(
       "stock", ["Handler: /bin/sh \(program)", "Handler-Mode: stream", "Retry: 10ms..20ms"])
     try office.sendMany(30)
     _ = try sendOdd("odd")
     let refused = try office.send("refused")
     let late = try office.send("again")
-    #expect(try office.box.post("send", "orders", input: binary).code == 0)
-    #expect(try office.box.post("send", "orders", input: []).code == 0)
+    #expect(try office.post("send", "orders", input: binary).code == 0)
+    #expect(try office.post("send", "orders", input: []).code == 0)
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
     #expect(office.counts() == [0, 0, 0, 36, 1], "\(watched.errors)")
@@ -91,20 +91,20 @@ import Testing
     #expect(try office.note(late).contains("attempt 1 of 20: the handler said retry; tried again"))
     #expect(watched.errors.contains("stock: booking\n"))
     #expect(!watched.errors.contains("which is no answer"))
-    #expect(!office.box.exists("spool/mailboxes/stock/owned"))
+    #expect(!office.exists("spool/mailboxes/stock/owned"))
     // Tried again, the one letter may come before the last two.
     let once = Array(((1...30).map(String.init).joined() + "oddoddoddrefusedagain").utf8)
     let again = Array("again".utf8)
-    let booked = try File(office.box.root / "booked", .readFollowing).readAll(limit: 1 << 20)
+    let booked = try File(office.root / "booked", .readFollowing).readAll(limit: 1 << 20)
     #expect([once + binary + again, once + again + binary].contains(booked))
   }
 
   @Test func theOneInShSaysThatItsProgramIsMissing() throws {
     try subscribe("/bin/sh", "sh")
     try office.sendMany(3)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 78)
-    #expect(office.names("new") == ids)
+    #expect(office.entries("new") == ids)
     #expect(try office.troubles().count == 1)
   }
 }

@@ -5,17 +5,17 @@ import TestKit
 import Testing
 
 @Suite struct StreamTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   private func ids(of place: String) -> [String] {
-    office.names(place).map { name in String(name.prefix { $0 != "," }) }
+    office.entries(place).map { name in String(name.prefix { $0 != "," }) }
   }
 
   /// The IDs in the mailbox's log, in the order in which the letters ended.
   private func ended() throws -> [String] {
-    let day = try #require(office.names("log").first)
+    let day = try #require(office.entries("log").first)
     return office.lines(of: "spool/mailboxes/stock/log/\(day)").map {
       String($0.split(separator: " ")[2])
     }
@@ -24,7 +24,7 @@ import Testing
   @Test func oneHandlerIsStartedForManyLettersInTheirOrder() throws {
     try office.stream("while next; do echo $id >> $out/given; echo done $id; done")
     try office.sendMany(200)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.starts.count == 1)
     #expect(office.lines(of: "given") == ids)
@@ -34,8 +34,8 @@ import Testing
 
   @Test func noHandlerIsStartedWithoutLetters() throws {
     try office.stream("while next; do echo done $id; done")
-    let watcher = try office.start()
-    #expect(watcher.rest(in: office) != nil)
+    let watcher = try office.startWatcher()
+    #expect(watcher.rest() != nil)
     #expect(office.starts.isEmpty)
     try office.send()
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
@@ -44,7 +44,7 @@ import Testing
 
   @Test func aRunningHandlerGetsWhatIsSentLater() throws {
     try office.stream("while next; do echo done $id; done")
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     for number in 1...5 {
       try office.send("\(number)")
       #expect(eventually { office.counts() == [0, 0, 0, number, 0] })
@@ -99,7 +99,7 @@ import Testing
       done
       """, "Batch: 5")
     try office.sendMany(15)
-    let ids = office.names("new")
+    let ids = office.entries("new")
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.counts() == [0, 0, 0, 15, 0])
     let expected = stride(from: 0, to: 15, by: 5).flatMap { ids[$0..<($0 + 5)].reversed() }
@@ -109,9 +109,9 @@ import Testing
   @Test(arguments: [1, 4]) func aHandlerThatNeverAnswersGetsNoMoreThanABatch(batch: Int) throws {
     try office.stream("while next; do echo $id >> $out/given; done", "Batch: \(batch)")
     try office.sendMany(10)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "given").count == batch })
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(office.lines(of: "given").count == batch)
     #expect(office.counts() == [10 - batch, batch, 0, 0, 0])
   }
@@ -120,11 +120,11 @@ import Testing
     try office.stream(
       "while next; do echo $$ $id >> $out/given; await go; echo done $id; done", "Batch: 3", "Parallel: 2")
     try office.sendMany(20)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.starts.count == 2 && office.lines(of: "given").count == 2 })
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(office.counts() == [14, 6, 0, 0, 0])
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 20, 0] })
     #expect(office.starts.count == 2)
     #expect(Set(office.lines(of: "given").map { $0.split(separator: " ")[1] }).count == 20)
@@ -177,24 +177,24 @@ import Testing
       for one in $all; do echo done $one; done
       """, "Batch: 3")
     try office.sendMany(5)
-    let ids = office.names("new")
-    let watcher = try office.start()
+    let ids = office.entries("new")
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "given").count == 3 })
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)
     #expect(self.ids(of: "done").sorted() == Array(ids[..<3]))
-    #expect(office.names("new") == Array(ids[3...]))
+    #expect(office.entries("new") == Array(ids[3...]))
   }
 
   @Test func whatAStoppedHandlerDoesNotAnswerIsGivenBack() throws {
     try office.stream("while next; do echo $id >> $out/given; done", "Batch: 3")
     try office.sendMany(5)
-    let ids = office.names("new")
-    let watcher = try office.start()
+    let ids = office.entries("new")
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "given").count == 3 })
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)
-    #expect(office.names("new") == ids)
+    #expect(office.entries("new") == ids)
   }
 
   @Test func anotherHandlerInTheSettingsGetsTheNextLetters() throws {
@@ -204,12 +204,12 @@ import Testing
       echo over >> $out/old
       """, "Batch: 2")
     try office.sendMany(6)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "given").count == 1 })
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     try office.configureStream(
       "while next; do echo new $body >> $out/given; echo done $id; done", name: "other")
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 6, 0] })
     #expect(eventually { office.lines(of: "old") == ["over"] })
     #expect(Set(office.lines(of: "given")) == ["old 1", "old 2", "new 3", "new 4", "new 5", "new 6"])

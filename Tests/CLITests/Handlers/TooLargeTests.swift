@@ -6,12 +6,11 @@ import TestKit
 import Testing
 
 @Suite struct TooLargeTests {
-  let office: WatchBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
   init() throws {
-    office = try WatchBox()
-    try office.subscribe("cat >> $POST_SPOOL/../handled", "Tries: 5")
+    box = try Sandbox()
+    try box.subscribe("cat >> $POST_SPOOL/../handled", "Tries: 5")
   }
 
   /// Headers that are too much, and the limit of the stack under which they are.
@@ -52,9 +51,9 @@ import Testing
 
   /// Delivers it between two good letters.
   private func deliver(_ one: Case) throws {
-    try office.send("before\n")
+    try box.send("before\n")
     try deliverAlone(one)
-    try office.send("behind\n")
+    try box.send("behind\n")
   }
 
   /// Runs `post` with the limit and the environment of a case.
@@ -65,13 +64,13 @@ import Testing
   }
 
   private func expectItFailed(of attempts: Int = 1) throws {
-    #expect(office.counts() == [0, 0, 0, 2, 1])
-    let failed = try #require(office.names("failed").first)
+    #expect(box.counts() == [0, 0, 0, 2, 1])
+    let failed = try #require(box.entries("failed").first)
     #expect(failed.contains(",A=1") && !failed.contains(",B="))
-    let note = try office.note(String(failed.prefix { $0 != "," }))
+    let note = try box.note(String(failed.prefix { $0 != "," }))
     #expect(note.contains("headers") || note.contains("environment"), "\(note)")
     #expect(note.split(separator: "\n").count == 1, "\(note)")
-    #expect(try office.troubles().allSatisfy { !$0.contains("broken") && !$0.contains("cannot be started") })
+    #expect(try box.troubles().allSatisfy { !$0.contains("broken") && !$0.contains("cannot be started") })
   }
 
   @Test(arguments: cases) func itFailsAndTheMailboxGoesOn(one: Case) throws {
@@ -92,12 +91,12 @@ import Testing
   }
 
   @Test(arguments: cases) func aReaderOfItAloneSaysThatItIsBad(one: Case) throws {
-    try office.send("before\n")
+    try box.send("before\n")
     #expect(try box.must("read", "stock") == "before\n")
     try deliverAlone(one)
     let read = try post("read stock -- cat", one)
     #expect(read.code == 65 && read.text == "", "\(read.errors)")
-    try office.send("behind\n")
+    try box.send("behind\n")
     #expect(try box.must("read", "stock") == "behind\n")
     try expectItFailed()
   }
@@ -109,27 +108,27 @@ import Testing
       mode.hasPrefix("Batch")
       ? "for f; do tail -n 1 \"$f\" >> $POST_SPOOL/../handled; done"
       : #"while IFS= read -r l; do id=$(printf '%s\n' "$l" | LC_ALL=C sed 's/.*"id":"\([^"]*\)".*/\1/'); tail -n 1 $POST_SPOOL/mailboxes/stock/cur/$id,* >> $POST_SPOOL/../handled; echo "done $id"; done"#
-    try office.configure("stock", ["Handler: exec \(try office.program(program))", mode])
+    try box.configure("stock", ["Handler: exec \(try box.program(program))", mode])
     try deliver(one)
     #expect(try post("watch --until-empty", one).code == 0)
-    #expect(office.counts() == [0, 0, 0, 3, 0])
-    #expect(office.lines(of: "handled").sorted() == ["before", "behind", "too large"])
+    #expect(box.counts() == [0, 0, 0, 3, 0])
+    #expect(box.lines(of: "handled").sorted() == ["before", "behind", "too large"])
   }
 
   @Test func aLongHeaderThatFitsIsHandedOn() throws {
     let one = Case(
       testDescription: "", headers: "printf 'X-Long: '; head -c 60000 /dev/zero | tr '\\0' x; echo")
     try deliver(one)
-    try office.configure("stock", ["Handler: echo ${#POST_HEADER_X_LONG}"])
-    #expect(try office.watchUntilEmpty().lines.sorted() == ["0", "0", "60000"])
+    try box.configure("stock", ["Handler: echo ${#POST_HEADER_X_LONG}"])
+    #expect(try box.watchUntilEmpty().lines.sorted() == ["0", "0", "60000"])
   }
 
   // MARK: Not the letter's fault
 
   /// Nothing could be started with such an environment: the handler is broken, and no letter pays for it.
   @Test func anEnvironmentOfOursThatIsTooLargeLetsTheLettersWait() throws {
-    try office.send("one\n")
-    let ids = office.names("new")
+    try box.send("one\n")
+    let ids = box.entries("new")
     // The watcher itself must be started: its limit becomes small behind its back.
     let watcher = try box.start([
       "/bin/bash", "-c",
@@ -137,41 +136,41 @@ import Testing
         "for n in $(seq 12); do export OWN_$n=$(head -c 100000 /dev/zero | tr '\\0' x); done; exec post watch"
       ),
     ])
-    #expect(eventually { watcher.sleepsInPoll || office.counts()[3] == 1 })
-    #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
+    #expect(eventually { watcher.sleepsInPoll || box.counts()[3] == 1 })
+    #expect(eventually { box.counts() == [0, 0, 0, 1, 0] })
     try box.script("prlimit --pid \(watcher.pid) --stack=524288:")
-    let id = try office.send("two\n")
-    #expect(try eventually { try !office.troubles().isEmpty })
+    let id = try box.send("two\n")
+    #expect(try eventually { try !box.troubles().isEmpty })
     #expect(watcher.sleepsInPoll || eventually { watcher.sleepsInPoll })
-    #expect(office.names("new") == [id] && ids != [id])
-    #expect(office.counts() == [1, 0, 0, 1, 0])
+    #expect(box.entries("new") == [id] && ids != [id])
+    #expect(box.counts() == [1, 0, 0, 1, 0])
     // Mended, it goes on by itself.
     try box.script("prlimit --pid \(watcher.pid) --stack=8388608:")
-    #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 2, 0] })
+    #expect(eventually(within: 60) { box.counts() == [0, 0, 0, 2, 0] })
     watcher.kill(.kill)
     _ = try watcher.wait()
   }
 
   @Test func aCommandLineThatIsTooLongIsNotTheLettersFault() throws {
-    try office.send("one\n")
+    try box.send("one\n")
     let words = try box.script("head -c 120000 /dev/zero | tr '\\0' x")
     // A shell that is given such a word by us: more than one string may hold.
-    try office.configure("stock", ["Handler: true '\(words)\(words.prefix(20_000))'"])
-    let watched = try office.box.startPost("watch", "--until-empty").wait(atMost: 30)
+    try box.configure("stock", ["Handler: true '\(words)\(words.prefix(20_000))'"])
+    let watched = try box.startPost("watch", "--until-empty").wait(atMost: 30)
     #expect(watched.code == 78, "\(watched.errors.prefix(300))")
-    #expect(office.counts() == [1, 0, 0, 0, 0])
-    #expect(office.names("new").allSatisfy { !$0.contains(",A=") })
+    #expect(box.counts() == [1, 0, 0, 0, 0])
+    #expect(box.entries("new").allSatisfy { !$0.contains(",A=") })
   }
 
   /// A batch of more files than the kernel takes arguments is cut, and every letter handled.
   @Test func aBatchOfMoreFilesThanFitIsHandledAllTheSame() throws {
-    try office.configure(
+    try box.configure(
       "stock",
-      ["Handler: exec \(try office.program("for f; do echo >> $POST_SPOOL/../count; done"))", "Batch: 1000"])
-    try office.sendMany(1000)
+      ["Handler: exec \(try box.program("for f; do echo >> $POST_SPOOL/../count; done"))", "Batch: 1000"])
+    try box.sendMany(1000)
     let watched = try box.shell("ulimit -Ss 512; exec post watch --until-empty")
     #expect(watched.code == 0, "\(watched.errors)")
-    #expect(office.counts() == [0, 0, 0, 1000, 0])
+    #expect(box.counts() == [0, 0, 0, 1000, 0])
     #expect(try box.read("count").utf8.count == 1000)
   }
 }

@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct FairnessTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// Fails with `bad` letters.
   private static let choosy =
@@ -21,11 +21,11 @@ import Testing
         "Handler: " + FairnessTests.choosy, "Retry: 1ms..1ms", "Tries: 1000000", "Parallel: \(parallel)",
       ])
     for number in 1...10 { try office.send("bad\(number)") }
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count >= 30 })
     let before = office.lines(of: "handled").count
     try office.sendMany(50)
-    #expect(eventually { office.names("done").count == 50 })
+    #expect(eventually { office.entries("done").count == 50 })
     // They took turns, about: the failing ones did not rest meanwhile, nor take much more than their part.
     let handled = office.lines(of: "handled")[before...]
     let last = try #require(handled.lastIndex { !$0.hasPrefix("bad") })
@@ -55,10 +55,10 @@ import Testing
       done
       """, "Retry: 1ms..1ms", "Tries: 1000000")
     for number in 1...10 { try office.send("bad\(number)") }
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count >= 30 })
     try office.sendMany(50)
-    #expect(eventually { office.names("done").count == 50 })
+    #expect(eventually { office.entries("done").count == 50 })
     let before = office.lines(of: "handled").count
     #expect(eventually { office.lines(of: "handled").count > before + 10 })
     #expect(!watcher.hasEnded)
@@ -70,10 +70,10 @@ import Testing
         "for file; do tail -n 1 \"$file\" | grep . >> $POST_SPOOL/../handled; ! grep -q ^bad \"$file\" || exit 1; done"
       ), "Batch: 10", "Tries: 1000000", "Retry: 1ms..1ms")
     for number in 1...10 { try office.send("bad\(number)") }
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count >= 30 })
     try office.sendMany(50)
-    #expect(eventually { office.names("done").count == 50 })
+    #expect(eventually { office.entries("done").count == 50 })
     #expect(!watcher.hasEnded)
   }
 }

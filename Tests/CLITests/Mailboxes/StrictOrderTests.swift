@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct StrictOrderTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// The first letter fails until the file `mended` is in the sandbox. Who is at work is seen in `working`.
   private static let failing =
@@ -26,12 +26,13 @@ import Testing
     try office.subscribe("true")
     try office.configure(
       "stock",
-      ["Handler: " + StrictOrderTests.failing, "Order: strict", "Retry: 10ms..20ms", "Tries: 10000"] + settings)
+      ["Handler: " + StrictOrderTests.failing, "Order: strict", "Retry: 10ms..20ms", "Tries: 10000"]
+        + settings)
     try office.sendMany(12)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count >= 8 })
     #expect(order == ["1"])
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
@@ -42,10 +43,10 @@ import Testing
     try office.subscribe(
       StrictOrderTests.failing, "Order: strict", "Parallel: 3", "Tries: 10000")
     try office.sendMany(12)
-    let watchers = [try office.start(), try office.start()]
+    let watchers = [try office.startWatcher(), try office.startWatcher()]
     #expect(eventually { office.lines(of: "handled").count >= 8 })
     #expect(order == ["1"])
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
@@ -73,10 +74,10 @@ import Testing
       try office.stream(stream, "Order: strict", "Tries: 10000")
     }
     try office.sendMany(12)
-    let watchers = [try office.start(), try office.start()]
+    let watchers = [try office.startWatcher(), try office.startWatcher()]
     #expect(eventually { office.lines(of: "handled").count >= 20 })
     #expect(order == ["1"])
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually(within: 60) { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == StrictOrderTests.numbers)
     #expect(!watchers.contains { $0.hasEnded })
@@ -85,15 +86,15 @@ import Testing
   @Test func aReaderDoesNotOvertakeItEither() throws {
     try office.subscribe(StrictOrderTests.failing, "Order: strict", "Retry: 1h")
     try office.sendMany(12)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.counts() == [11, 0, 1, 0, 0] })
-    #expect(try office.box.post("read", "stock").code == 1)
-    #expect(try office.box.post("read", "stock", "--all", "--", "true").code == 1)
-    #expect(try office.box.post("read", "stock", "--batch", "3", "--all", "--", "true").code == 1)
-    #expect(watcher.rest(in: office) != nil)
+    #expect(try office.post("read", "stock").code == 1)
+    #expect(try office.post("read", "stock", "--all", "--", "true").code == 1)
+    #expect(try office.post("read", "stock", "--batch", "3", "--all", "--", "true").code == 1)
+    #expect(watcher.rest() != nil)
     #expect(office.counts() == [11, 0, 1, 0, 0])
     // With shorter delays nothing waits for an hour.
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     try office.configure(
       "stock", ["Handler: " + StrictOrderTests.failing, "Order: strict", "Retry: 10ms..20ms"])
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
@@ -105,13 +106,13 @@ import Testing
   @Test func nothingOvertakesALetterThatReadersPutBack() throws {
     try office.subscribe(StrictOrderTests.failing, "Order: strict", "Tries: 10000")
     try office.sendMany(12)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     for _ in 1...30 {
-      let read = try office.box.post("read", "stock", "--", "sh", "-c", StrictOrderTests.failing)
+      let read = try office.post("read", "stock", "--", "sh", "-c", StrictOrderTests.failing)
       #expect(read.code == 1)
     }
     #expect(order == ["1"])
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == StrictOrderTests.numbers)
     #expect(office.lines(of: "overlaps").isEmpty)
@@ -121,11 +122,11 @@ import Testing
   @Test func aReaderDoesNotOvertakeALetterInHands() throws {
     try office.subscribe(WatchKillTests.waiting, "Order: strict")
     try office.sendMany(3)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun").count == 1 })
-    #expect(try office.box.post("read", "stock").code == 1)
+    #expect(try office.post("read", "stock").code == 1)
     #expect(office.counts() == [2, 1, 0, 0, 0])
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 3, 0] })
     #expect(!watcher.hasEnded)
   }
@@ -133,14 +134,14 @@ import Testing
   @Test func aReaderGoesOnWhereOneBeforeItHasFailed() throws {
     try office.subscribe("true", "Order: strict", "Tries: 2", "Retry: 10ms..20ms")
     try office.sendMany(3)
-    #expect(try office.box.post("read", "stock", "--all", "--", "false").code == 75)
+    #expect(try office.post("read", "stock", "--all", "--", "false").code == 75)
     #expect(office.counts() == [2, 0, 1, 0, 0])
     #expect(
       try eventually {
-        let read = try office.box.post("read", "stock", "--", "false")
-        return read.code == 1 && office.names("failed").count == 1
+        let read = try office.post("read", "stock", "--", "false")
+        return read.code == 1 && office.entries("failed").count == 1
       })
-    #expect(try office.box.post("read", "stock", "--all").text == "23")
+    #expect(try office.post("read", "stock", "--all").text == "23")
   }
 
   @Test func nothingOvertakesALetterOfABatch() throws {
@@ -154,12 +155,12 @@ import Testing
       """)
     try office.subscribe(program, "Order: strict", "Batch: 5", "Parallel: 2", "Tries: 10000")
     try office.sendMany(12)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     // 1 2 3 together, 1 2 3 alone, then 3 again and again.
     #expect(eventually { office.lines(of: "handled").count >= 12 })
     #expect(order == ["1", "2", "3", "1", "2", "3"])
-    #expect(eventually { office.names("done").count == 2 })
-    try office.box.write("mended", "")
+    #expect(eventually { office.entries("done").count == 2 })
+    try office.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == ["1", "2", "3"] + StrictOrderTests.numbers)
     #expect(!watcher.hasEnded)
@@ -174,10 +175,10 @@ import Testing
       done
       """, "Order: strict", "Parallel: 2", "Tries: 10000")
     try office.sendMany(12)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count >= 8 })
     #expect(order == ["1", "2", "3"])
-    try office.box.write("mended", "")
+    try office.write("mended", "")
     #expect(eventually { office.counts() == [0, 0, 0, 12, 0] })
     #expect(order == StrictOrderTests.numbers)
     #expect(office.starts.count == 1)

@@ -4,10 +4,12 @@ import Testing
 
 /// What is merely in motion is no finding, and nobody is disturbed who lives.
 @Suite struct CheckBusyTests {
-  let office: CheckBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try CheckBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.openWithLetters()
+  }
 
   @Test(arguments: [[], ["--repair"]])
   func aSenderThatIsStillWritingIsNoFinding(words: [String]) throws {
@@ -15,7 +17,7 @@ import Testing
       "/bin/bash", "-c", "(echo begin; while test ! -e go; do sleep 0.01; done) | post send orders",
     ])
     #expect(eventually { box.topicEntries("tmp").count == 1 })
-    try office.expectClean()
+    try box.expectClean()
     #expect(try box.post("check", "--repair").code == 0)
     #expect(box.topicEntries("tmp").count == 1)
     try box.write("go", "")
@@ -30,8 +32,8 @@ import Testing
     ])
     #expect(eventually { (try? box.read("trace").contains("SIGSTOP")) == true })
     #expect(box.topicEntries("new").count == 1)
-    try office.expectClean()
-    #expect(try office.check("--repair") == [])
+    try box.expectClean()
+    #expect(try box.check("--repair") == [])
     #expect(box.topicEntries("new").count == 1)
     try box.script("kill -CONT $(cut -d ' ' -f 1 trace | head -1)")
     #expect(try sender.wait().code == 0)
@@ -45,8 +47,8 @@ import Testing
     let watched = try box.startPost("watch", "dispatch")
     defer { for running in [reader, watched] { running.kill(.kill) } }
     #expect(eventually { box.exists("started") })
-    try office.expectClean()
-    #expect(try office.check("--repair") == [])
+    try box.expectClean()
+    #expect(try box.check("--repair") == [])
     #expect(box.entries("cur").count == 1 && box.entries("cur", of: "invoice").count == 1)
     try box.write("go", "")
     #expect(try reader.wait().code == 0)
@@ -60,7 +62,7 @@ import Testing
     #expect(eventually { box.exists("started") })
     let name = try #require(box.entries("cur").first)
     try box.script("it=spool/mailboxes/stock/cur/\(name); chmod u+w $it; printf x >> $it; chmod a-w $it")
-    let found = try office.check("--repair").filter { $0.hasPrefix("mailboxes/stock/") }
+    let found = try box.check("--repair").filter { $0.hasPrefix("mailboxes/stock/") }
     #expect(found.count == 1)
     #expect(found[0].hasSuffix("; somebody has it in hands; run it again when that is over"))
     try box.write("go", "")
@@ -92,14 +94,14 @@ import Testing
     ])
     var rounds = 0
     repeat {
-      let looked = try office.check(rounds % 2 == 0 ? "--repair" : "-v")
+      let looked = try box.check(rounds % 2 == 0 ? "--repair" : "-v")
       #expect(looked == [])
       rounds += 1
     } while !work.hasEnded
     #expect(try work.wait().code == 0)
     #expect(rounds > 1)
     try box.must("sweep")
-    try office.expectClean()
+    try box.expectClean()
     let counts = ["stock", "invoice"].map { mailbox in
       ["new", "cur", "later", "done", "failed"].map { box.entries($0, of: mailbox).count }.reduce(0, +)
     }
@@ -127,7 +129,7 @@ import Testing
     )
     _ = try box.post("check", "--repair")
     try box.script("rm -r spool/mailboxes/stock/corrupt")
-    try office.expectClean()
+    try box.expectClean()
     // Within a second a foreign letter may come first.
     for mailbox in ["stock", "invoice"] {
       #expect(try box.must("read", mailbox, "--all").sorted() == "abcd\n".sorted())

@@ -4,10 +4,12 @@ import Testing
 
 /// Owners, permissions and file systems.
 @Suite struct CheckFileSystemTests {
-  let office: CheckBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try CheckBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.openWithLetters()
+  }
 
   // MARK: Owners
 
@@ -46,7 +48,7 @@ import Testing
     #expect(!refused.text.contains("repaired"))
     #expect(refused.lines.filter { !$0.contains(": remark: ") }.count == 5, "\(refused.text)")
     #expect(try box.script("find spool -printf '%p %m\\n' | sort") == before)
-    #expect(try office.check("--repair").filter { $0.contains("repaired: ") }.count == 5)
+    #expect(try box.check("--repair").filter { $0.contains("repaired: ") }.count == 5)
   }
 
   @Test(.needsOtherUser) func aSpoolThatMayNotBeEnteredIsNoPermission() throws {
@@ -56,36 +58,36 @@ import Testing
 
   @Test(.needsOtherUser) func aMailboxOfAnotherUserIsARemark() throws {
     try box.script("chmod -R a+rX spool; chown -R 65534 spool/mailboxes/stock")
-    try office.expectClean()
+    try box.expectClean()
     #expect(
-      try office.remarks().contains("mailboxes/stock: remark: belongs to user 65534, the spool to user 0"))
+      try box.remarks().contains("mailboxes/stock: remark: belongs to user 65534, the spool to user 0"))
   }
 
   @Test(.needsOtherUser) func aDirectoryInWhichItsOwnerCannotWorkIsAFinding() throws {
     try box.script(
       "chmod -R a+rX spool; chown -R 65534 spool; chown 0 spool/mailboxes/stock/done; chmod 500 spool/mailboxes/stock/later"
     )
-    let found = try office.check()
+    let found = try box.check()
     #expect(
       found == [
         "mailboxes/stock/later: has mode 500: its owner, user 65534, cannot work in it; chmod u+rwx",
         "mailboxes/stock/done: belongs to user 0, and user 65534, who owns mailboxes/stock, cannot work in it; chown it",
       ])
     try box.script("chmod 700 spool/mailboxes/stock/later; chmod g+rwx spool/mailboxes/stock/done")
-    try office.expectClean()
+    try box.expectClean()
   }
 
   @Test(.needsOtherUser) func aLetterThatItsMailboxesOwnerCannotReadIsAFinding() throws {
     try box.script("chown -R 65534 spool; umask 077; post send orders -m d")
     let id = try #require(box.entries("new").last)
-    let found = try office.check()
+    let found = try box.check()
     #expect(
       found.map { $0.prefix { $0 != ":" } }
         == ["topics/orders/cur", "mailboxes/invoice/new", "mailboxes/stock/new"].map { "\($0)/\(id)" })
     #expect(
       found.allSatisfy { $0.contains("has mode 400 and owner 0: user 65534") && $0.hasSuffix("; chmod a+r") })
     try box.script("chmod a+r spool/topics/orders/cur/\(id)")
-    try office.expectClean()
+    try box.expectClean()
   }
 
   /// Root looks after the office of another: what it makes there is his.
@@ -93,7 +95,7 @@ import Testing
     try box.script(
       "chown -R 65534:65534 spool; chmod -R a+rX spool; rm -r spool/mailboxes/stock/later spool/topics/orders/tmp; mkdir spool/mailboxes/stock/done/10.x"
     )
-    #expect(try office.check("--repair").filter { $0.contains("repaired: ") }.count == 3)
+    #expect(try box.check("--repair").filter { $0.contains("repaired: ") }.count == 3)
     #expect(
       try box.script(
         "cd spool; stat -c '%u %g' mailboxes/stock/later mailboxes/stock/corrupt topics/orders/tmp")
@@ -103,7 +105,7 @@ import Testing
   @Test func aDropBoxWithTheStickyBitAndAGroupThatDeliversAreInOrder() throws {
     try box.script(
       "cd spool; chmod 1733 topics/orders/{tmp,new,cur} mailboxes/stock/new; chmod 2775 mailboxes/invoice/*")
-    try office.expectClean()
+    try box.expectClean()
   }
 
   // MARK: File systems
@@ -123,9 +125,9 @@ import Testing
     defer { _ = try? box.shell("rm -rf \(far)") }
     try box.script("mv spool/mailboxes/stock \(far); ln -s \(far) spool/mailboxes/stock")
     try box.must("send", "orders", "-m", "d")
-    try office.expectClean()
+    try box.expectClean()
     #expect(
-      try office.remarks().contains(
+      try box.remarks().contains(
         "mailboxes/stock: remark: lies on another file system: letters are copied, not linked"))
   }
 

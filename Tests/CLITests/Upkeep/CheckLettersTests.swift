@@ -4,10 +4,12 @@ import Testing
 
 /// Letters that are not what was sent, may be written, lie twice; and what only looks like a letter.
 @Suite struct CheckLettersTests {
-  let office: CheckBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try CheckBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.openWithLetters()
+  }
 
   private static let damages = [
     ("truncate -s -1 $it", "has a body of 0 bytes where 1 were sent"), ("truncate -s 0 $it", "is empty"),
@@ -39,7 +41,8 @@ import Testing
   func aSpoiledLetterIsSetAsideAndNeverHandedOut(damage: String, what: String) throws {
     let name = try copy(to: "new")
     try box.script("it='spool/mailboxes/stock/new/\(name)'; \(damage); chmod a-w $it")
-    try office.expect("mailboxes/stock/new/\(name)", what, repaired: "set aside in mailboxes/stock/corrupt")
+    try box.expectRepair(
+      "mailboxes/stock/new/\(name)", what, repaired: "set aside in mailboxes/stock/corrupt")
     #expect(try box.must("read", "stock", "--all") == "abc")
   }
 
@@ -51,7 +54,7 @@ import Testing
     let name = try copy(to: place, mark: mark)
     try box.script("it='spool/mailboxes/stock/\(place)/\(name)'; truncate -s -1 $it; chmod a-w $it")
     let before = try box.read("spool/mailboxes/stock/\(place)/\(name)")
-    let found = try office.check("--repair")
+    let found = try box.check("--repair")
     #expect(
       found == [
         "mailboxes/stock/\(place)/\(name): has a body of 0 bytes where 1 were sent; repaired: set aside in mailboxes/stock/corrupt"
@@ -59,7 +62,7 @@ import Testing
     #expect(try box.read("spool/mailboxes/stock/corrupt/\(name)") == before)
     #expect(box.entries("notes").count == 1)
     #expect(
-      try office.check() == [
+      try box.check() == [
         "mailboxes/stock/corrupt: holds 1 letter that was set aside; look at it, then remove it"
       ])
     #expect(try box.must("read", "stock", "--all") == "abc")
@@ -71,14 +74,14 @@ import Testing
     try box.script(
       "mkdir -p spool/topics/orders/\(place); echo x > spool/topics/orders/\(place)/\(name); chmod 444 spool/topics/orders/\(place)/\(name)"
     )
-    let found = try office.check().filter { $0.contains("has lost its header") }
+    let found = try box.check().filter { $0.contains("has lost its header") }
     #expect(found.count == 1)
     #expect(found[0].hasPrefix("topics/orders/\(place)/\(name)"))
     #expect(
-      try office.check("--repair").contains { $0.hasSuffix("repaired: set aside in topics/orders/corrupt") })
+      try box.check("--repair").contains { $0.hasSuffix("repaired: set aside in topics/orders/corrupt") })
     #expect(box.topicEntries("corrupt") == [name])
     #expect(
-      try office.check() == [
+      try box.check() == [
         "topics/orders/corrupt: holds 1 letter that was set aside; look at it, then remove it"
       ])
     #expect(try box.must("read", "stock", "--all") == "abc")
@@ -88,7 +91,7 @@ import Testing
   @Test func aSharedLetterIsSetAsideInEveryPlace() throws {
     let id = box.entries("new")[1]
     try box.script("it=spool/topics/orders/cur/\(id); chmod u+w $it; printf x >> $it; chmod a-w $it")
-    let found = try office.check("--repair")
+    let found = try box.check("--repair")
     #expect(
       found.map { $0.split(separator: ":")[0] }
         == ["topics/orders/cur", "mailboxes/invoice/new", "mailboxes/stock/new"].map { "\($0)/\(id)"[...] })
@@ -112,7 +115,7 @@ import Testing
   @Test func aWritableLetterIsToldOnceAndMayNoLongerBeWritten() throws {
     let id = box.entries("new")[0]
     try box.script("chmod 664 spool/mailboxes/stock/new/\(id)")
-    try office.expect(
+    try box.expectRepair(
       "topics/orders/cur/\(id)", "has mode 664: who writes it, writes into every mailbox",
       repaired: "mode 444")
     #expect(try box.must("read", "stock", "--all") == "abc")
@@ -120,7 +123,7 @@ import Testing
 
   @Test func aForeignLetterThatNobodySharesMayBeWritable() throws {
     try box.script("echo x > spool/mailboxes/stock/new/10.x")
-    try office.expectClean()
+    try box.expectClean()
   }
 
   // MARK: Twice
@@ -130,7 +133,7 @@ import Testing
     let id = box.entries("new")[0]
     let mark = place == "cur" ? ":2,S" : ",A=1,L=8000000000"
     try box.script("cd spool/mailboxes/stock; \(tool) new/\(id) '\(place)/\(id)\(mark)'")
-    let found = try office.check("--repair")
+    let found = try box.check("--repair")
     #expect(
       found == [
         "mailboxes/stock/new/\(id): is the same letter as mailboxes/stock/\(place)/\(id)\(mark), and may be handled once more; remove the one that is not meant"
@@ -144,7 +147,7 @@ import Testing
     try box.script(
       "cd spool/mailboxes/stock; ln done/\(name) done/${name:=\(name)}9; echo x > new/10.x; echo y > done/10.x,A=1,D=1500000000"
     )
-    try office.expectClean()
+    try box.expectClean()
   }
 
   // MARK: Strangers
@@ -171,13 +174,13 @@ import Testing
       ["topics/orders/new", "topics/orders/cur"]
       + ["new", "cur", "later", "done", "failed"].map { "mailboxes/stock/\($0)" }
     for place in places { try box.script("it=spool/\(place)/10.x; \(make)") }
-    let told = try office.check()
+    let told = try box.check()
     #expect(told.map { $0.prefix { $0 != ":" } } == places.map { "\($0)/10.x" })
     #expect(told.allSatisfy { $0.contains(": \(what); post check --repair sets it aside") })
-    let repaired = try office.check("--repair")
+    let repaired = try box.check("--repair")
     #expect(repaired.count == told.count)
     #expect(repaired.allSatisfy { $0.contains("; repaired: set aside in ") })
-    #expect(try office.check().count == 2)
+    #expect(try box.check().count == 2)
     #expect(box.entries("corrupt").count == 5 && box.topicEntries("corrupt").count == 2)
     #expect(try box.read("secret") == "secret")
     #expect(try box.must("read", "stock", "--all") == "abc")
@@ -190,10 +193,10 @@ import Testing
     ] {
       try box.script("it=spool/\(place)/10.x; \(make)")
     }
-    #expect(try office.check("--repair") == [])
+    #expect(try box.check("--repair") == [])
     try box.script("touch -h -d '-2 days' spool/topics/orders/tmp/10.x")
     #expect(
-      try office.check("--repair").contains {
+      try box.check("--repair").contains {
         $0.hasPrefix("topics/orders/tmp/10.x: ") && $0.contains("and old; repaired: set aside")
       })
   }
@@ -209,8 +212,8 @@ import Testing
     )
     let lock = try ByteLock(
       box.spool / "mailboxes/stock/holders/0123456789abcdef", byte: byte, isShared: byte != 0)
-    try office.expectClean()
-    #expect(try office.check("--repair").isEmpty)
+    try box.expectClean()
+    #expect(try box.check("--repair").isEmpty)
     #expect(box.entries("holders").count == 1 && box.entries("cur").count == 1)
     withExtendedLifetime(lock) {}
   }

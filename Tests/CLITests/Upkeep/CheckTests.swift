@@ -4,10 +4,12 @@ import Testing
 
 /// `post check` finds what is wrong, `--repair` puts right what can be put right without guessing.
 @Suite struct CheckTests {
-  let office: CheckBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try CheckBox() }
+  init() throws {
+    box = try Sandbox()
+    try box.openWithLetters()
+  }
 
   /// Reads what each mailbox hands out, to the end.
   private func readAll() throws -> [String] {
@@ -15,7 +17,7 @@ import Testing
   }
 
   @Test func anOfficeInOrderIsClean() throws {
-    try office.expectClean()
+    try box.expectClean()
     try box.must("read", "stock")
     _ = try box.post("read", "stock", "--", "sh", "-c", "exit 65")
     _ = try box.post("read", "stock", "--", "sh", "-c", "exit 1")
@@ -24,7 +26,7 @@ import Testing
     #expect(looked.code == 0)
     #expect(looked.errors.contains("looked at topics/orders: 3 letters"))
     #expect(looked.errors.contains("looked at mailboxes/stock: 3 letters"))
-    #expect(try office.check("--repair") == [])
+    #expect(try box.check("--repair") == [])
   }
 
   @Test func withoutASpoolThereIsNothingToLookAt() throws {
@@ -85,7 +87,7 @@ import Testing
   @Test(arguments: curable)
   func whatCanBePutRightIs(trouble: Trouble) throws {
     try trouble.make(in: box)
-    try office.expect(trouble.place, trouble.what, repaired: trouble.repaired)
+    try box.expectRepair(trouble.place, trouble.what, repaired: trouble.repaired)
     // Within a second a foreign letter may come first.
     let all = trouble.repaired == "sorted" ? "abcx\n" : "abc"
     #expect(try readAll().map { $0.sorted() } == [all.sorted(), all.sorted()])
@@ -131,7 +133,7 @@ import Testing
     for trouble in CheckTests.forPeople { try trouble.make(in: box) }
     let before = try box.script("find spool -printf '%p %m %l\\n' | sort")
     for words in [[], ["--repair"]] {
-      let found = try words.isEmpty ? office.check() : office.check("--repair")
+      let found = try words.isEmpty ? box.check() : box.check("--repair")
       #expect(found.count == CheckTests.forPeople.count, "\(found)")
       for trouble in CheckTests.forPeople {
         #expect(found.count { $0.hasPrefix("\(trouble.place): \(trouble.what)") } == 1, "\(trouble)")
@@ -143,14 +145,14 @@ import Testing
   @Test func aSubscriptionThatIsFinishedBringsTheBacklogOnce() throws {
     try box.must("subscribe", "late", "orders", "--from", "now")
     try box.script("echo 'Since: 0' > spool/topics/orders/subscribers/.late")
-    #expect(try office.check("--repair").count == 1)
+    #expect(try box.check("--repair").count == 1)
     #expect(try box.must("read", "late", "--all") == "abc")
     #expect(try readAll() == ["abc", "abc"])
   }
 
   @Test func whatIsHeldIsDeliveredWhenItsMailboxIsBack() throws {
     try box.script("mv spool/mailboxes/stock away; post send -q orders -m d")
-    let gone = try office.check("--repair")
+    let gone = try box.check("--repair")
     #expect(gone.count == 2)
     #expect(
       gone[0].hasPrefix("topics/orders/held/stock: 1 letter for mailbox stock, which could not take it"))
@@ -159,14 +161,14 @@ import Testing
       gone[1].hasPrefix(
         "topics/orders/subscribers/stock: leads to ../../../mailboxes/stock, where nothing is"))
     try box.script("mv away spool/mailboxes/stock")
-    try office.expect("topics/orders/held/stock", "1 letter for mailbox stock", repaired: "delivered")
+    try box.expectRepair("topics/orders/held/stock", "1 letter for mailbox stock", repaired: "delivered")
     #expect(try readAll() == ["abcd", "abcd"])
   }
 
   @Test(.needsStrace) func aLetterWhoseSenderDiedHalfWayIsSorted() throws {
     _ = try box.shell("strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m d")
     let id = try #require(box.topicEntries("new").first)
-    try office.expect("topics/orders/new/\(id)", "is accepted, and nobody sorts it", repaired: "sorted")
+    try box.expectRepair("topics/orders/new/\(id)", "is accepted, and nobody sorts it", repaired: "sorted")
     #expect(try readAll() == ["abcd", "abcd"])
   }
 
@@ -174,7 +176,7 @@ import Testing
   func aDeadClaimIsTakenBack(mark: String, what: String) throws {
     let id = box.entries("new")[0]
     try box.script("cd spool/mailboxes/stock; mv new/\(id) 'cur/\(id)\(mark)'")
-    try office.expect(
+    try box.expectRepair(
       "mailboxes/stock/cur/\(id)\(mark)", what, repaired: "taken back into mailboxes/stock/new")
     #expect(try readAll() == ["abc", "abc"])
   }
@@ -183,7 +185,7 @@ import Testing
     let id = box.entries("new")[0]
     try box.must("subscribe", "stock", "orders", "--tries", "1")
     try box.script("cd spool/mailboxes/stock; mv new/\(id) cur/\(id),A=1")
-    try office.expect(
+    try box.expectRepair(
       "mailboxes/stock/cur/\(id),A=1", "its holder is dead",
       repaired: "taken back into mailboxes/stock/failed")
     #expect(try readAll() == ["bc", "abc"])
@@ -192,9 +194,9 @@ import Testing
   @Test func whatAMailReaderMovedIsARemark() throws {
     let id = box.entries("new")[0]
     try box.script("cd spool/mailboxes/stock; mv new/\(id) cur/\(id):2,S")
-    try office.expectClean()
+    try box.expectClean()
     #expect(
-      try office.remarks().contains {
+      try box.remarks().contains {
         $0.hasPrefix("mailboxes/stock/cur: remark: a mail reader has moved 1 letter here")
       })
   }
@@ -206,22 +208,22 @@ import Testing
       )
     }
     try box.script("echo x > spool/mailboxes/stock/notes/10.young.x")
-    try office.expectClean()
+    try box.expectClean()
   }
 
   @Test func aSubscriberElsewhereIsARemarkAndSoIsATopicOfWhichOnlySettingsExist() throws {
     try box.script(
       "mkdir -p maildir/{tmp,new} spool/topics/later; echo 'Keep: 3d' > spool/topics/later/topic.conf")
     try box.script("ln -s $PWD/maildir spool/topics/orders/subscribers/elsewhere")
-    try office.expectClean()
-    let remarks = try office.remarks()
+    try box.expectClean()
+    let remarks = try box.remarks()
     #expect(remarks.contains { $0.hasPrefix("topics/orders/subscribers/elsewhere: remark: leads to /") })
     #expect(remarks.contains("topics/later: remark: is not made yet; post send later makes it"))
   }
 
   @Test func whereHalfIsMissingTheRestIsStillLookedAt() throws {
     try box.script("cd spool/mailboxes/stock; rm -r log; mkdir failed/10.x; rm -r later")
-    let found = try office.check()
+    let found = try box.check()
     #expect(
       found.map { $0.split(separator: ":")[0] } == [
         "mailboxes/stock/later", "mailboxes/stock/log", "mailboxes/stock/failed/10.x",
@@ -233,12 +235,12 @@ import Testing
   @Test func jsonIsAnObjectALine() throws {
     try box.script("mkdir spool/mailboxes/_x spool/mailboxes/stock/done/10.x")
     #expect(
-      try office.check("--json").filter { !$0.contains(#""remark":true"#) } == [
+      try box.check("--json").filter { !$0.contains(#""remark":true"#) } == [
         #"{"kind":"bad-name","place":"mailboxes/_x","remark":false,"remedy":"rename it","what":"is no valid name of a mailbox, and is not served"}"#,
         #"{"kind":"stray","place":"mailboxes/stock/done/10.x","remark":false,"remedy":"post check --repair sets it aside","what":"is a directory, not a letter"}"#,
       ])
     #expect(
-      try office.check("--repair", "--json").contains {
+      try box.check("--repair", "--json").contains {
         $0.contains(#""repair":"set aside in mailboxes/stock/corrupt""#)
       })
   }
@@ -260,7 +262,7 @@ import Testing
 
   @Test func aNameCannotSteerTheTerminal() throws {
     try box.script(#"mkdir spool/mailboxes/$'\e[31m' spool/mailboxes/stock/new/$'\n\e[1m\xff'"#)
-    let found = try office.check()
+    let found = try box.check()
     #expect(found.count == 2)
     #expect(!found.joined().unicodeScalars.contains { $0.value < 32 })
   }

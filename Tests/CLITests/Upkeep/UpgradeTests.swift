@@ -7,10 +7,9 @@ import TestKit
 import Testing
 
 @Suite struct UpgradeTests {
-  let office: WatchBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { box = try Sandbox() }
 
   static let old = Host.environment("POST_OLD_BINARY")
 
@@ -22,7 +21,7 @@ import Testing
   /// - Parameter marks: what stands behind its ID.
   private func claim(_ marks: String) throws -> String {
     try box.open("stock")
-    let id = try office.send("a")
+    let id = try box.send("a")
     try box.script(
       "cd spool/mailboxes/stock; mkdir -p holders; : > holders/\(Self.holder); mv new/\(id) cur/\(id)\(marks)"
     )
@@ -120,9 +119,9 @@ import Testing
       }
     let settings =
       ["exec": [], "batch": ["Batch: 3"], "stream": ["Batch: 3", "Handler-Mode: stream"]][mode] ?? []
-    try office.configure(
+    try box.configure(
       mailbox,
-      ["Handler: exec \(try office.program(script, "program-\(mailbox)"))", "Retry: 10ms..20ms", "Tries: 9"]
+      ["Handler: exec \(try box.program(script, "program-\(mailbox)"))", "Retry: 10ms..20ms", "Tries: 9"]
         + settings)
   }
 
@@ -138,7 +137,7 @@ import Testing
     try box.open("stock")
     try configure(mode)
     let old = try oldPost("watch")
-    let new = try office.start()
+    let new = try box.startWatcher()
     var printed = ""
     for round in 0..<6 {
       try box.must("send", "orders", "--lines", input: numbers(round * 50 + 1...round * 50 + 50))
@@ -149,12 +148,12 @@ import Testing
         #expect(try oldPost("sweep").wait().code == 0)
       }
     }
-    #expect(eventually(within: 60) { box.entries("done").count == 300 }, "\(office.counts())")
+    #expect(eventually(within: 60) { box.entries("done").count == 300 }, "\(box.counts())")
     for watcher in [old, new] {
       watcher.kill(.terminate)
       #expect(try watcher.wait(atMost: 30).code == 0)
     }
-    let handled = office.lines(of: "handled") + printed.split(separator: "]").map { "\($0)]" }
+    let handled = box.lines(of: "handled") + printed.split(separator: "]").map { "\($0)]" }
     #expect(handled.count == 300, "\(handled.count) were handed out")
     #expect(Set(handled) == Set((1...300).map { "[\($0)]" }))
     #expect(Set(box.entries("done").map { $0.contains(",A=1,") }) == [true])
@@ -169,37 +168,37 @@ import Testing
     try box.must("send", "orders", "--lines", input: numbers(1...3))
     let lease = try oldPost("read", "invoice", "--lease", "1h").wait().lines
     let old = try oldPost("watch", "stock")
-    #expect(eventually { !office.lines(of: "waiting").isEmpty })
-    let held = office.names("cur")
+    #expect(eventually { !box.lines(of: "waiting").isEmpty })
+    let held = box.entries("cur")
     #expect(!held.isEmpty && held.allSatisfy { $0.contains(",A=1") && !$0.contains(",B=") })
     // While it lives, then while its handler alone does.
     for isAlive in [true, false] {
       if !isAlive {
-        try office.signal("KILL", "\(old.pid)")
+        try box.signal("KILL", "\(old.pid)")
         _ = try old.wait()
       }
       try box.must("sweep")
-      #expect(Set(office.names("cur")) == Set(held), "\(isAlive ? "its watcher" : "its handler") lives")
+      #expect(Set(box.entries("cur")) == Set(held), "\(isAlive ? "its watcher" : "its handler") lives")
     }
-    try office.box.must("pause", "stock")
-    let new = isWatched ? try office.start() : nil
+    try box.must("pause", "stock")
+    let new = isWatched ? try box.startWatcher() : nil
     try box.must("sweep")
-    #expect(Set(office.names("cur")) == Set(held))
+    #expect(Set(box.entries("cur")) == Set(held))
     // Its handler dies, too: exactly what it had comes back.
-    for pid in office.lines(of: "waiting") { try office.signal("KILL", pid) }
+    for pid in box.lines(of: "waiting") { try box.signal("KILL", pid) }
     try Directory(box.root).remove("wait")
     #expect(
       try eventually {
         try box.must("sweep")
-        return office.names("cur").isEmpty
+        return box.entries("cur").isEmpty
       })
-    #expect(office.names("new").filter { $0.contains(",A=1") }.count == held.count)
+    #expect(box.entries("new").filter { $0.contains(",A=1") }.count == held.count)
     #expect(box.entries("cur", of: "invoice").map { $0.prefix { $0 != "," } } == lease.map { $0[...] })
     try box.must("resume", "stock")
     if new == nil { try box.must("watch", "--until-empty", "stock") }
-    #expect(eventually { office.counts() == [0, 0, 0, 3, 0] })
+    #expect(eventually { box.counts() == [0, 0, 0, 3, 0] })
     #expect(
-      Set(office.lines(of: "handled")) == ["[1]", "[2]", "[3]"] && office.lines(of: "handled").count == 3)
+      Set(box.lines(of: "handled")) == ["[1]", "[2]", "[3]"] && box.lines(of: "handled").count == 3)
     try box.must("done", "invoice", lease[0])
     #expect(!box.exists("spool/mailboxes/stock/holders"))
   }
@@ -211,12 +210,12 @@ import Testing
     try box.write("wait", "")
     try box.must("send", "orders", "--lines", input: numbers(1...2))
     let dead = try oldPost("watch", "stock")
-    #expect(eventually { office.lines(of: "waiting").count == 1 })
+    #expect(eventually { box.lines(of: "waiting").count == 1 })
     let alive = try oldPost("watch", "invoice")
-    #expect(eventually { office.lines(of: "waiting").count == 2 })
-    try office.signal("KILL", "\(dead.pid)")
+    #expect(eventually { box.lines(of: "waiting").count == 2 })
+    try box.signal("KILL", "\(dead.pid)")
     _ = try dead.wait()
-    try office.signal("KILL", office.lines(of: "waiting")[0])
+    try box.signal("KILL", box.lines(of: "waiting")[0])
     let held = box.entries("cur", of: "invoice")
     #expect(
       try eventually {

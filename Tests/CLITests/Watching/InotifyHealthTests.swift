@@ -5,25 +5,25 @@ import TestKit
 import Testing
 
 @Suite struct InotifyHealthTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// Starts a watcher through another program. It ends with the test.
   private func start(through words: String) throws -> Running {
-    try office.box.start(["/bin/sh", "-c", Path("exec \(words) post watch")])
+    try office.start(["/bin/sh", "-c", Path("exec \(words) post watch")])
   }
 
   @Test func aSecondWatcherSaysSoAndSharesTheLetters() throws {
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled")
-    let first = try office.start()
-    #expect(first.rest(in: office) != nil)
-    let second = try office.start()
-    #expect(second.rest(in: office) != nil)
+    let first = try office.startWatcher()
+    #expect(first.rest() != nil)
+    let second = try office.startWatcher()
+    #expect(second.rest() != nil)
     #expect(first.errorsSoFar == "")
     #expect(
       second.errorsSoFar
-        == "post: warning: another watcher is at work in \(office.box.spool); it and this one share the letters\n"
+        == "post: warning: another watcher is at work in \(office.spool); it and this one share the letters\n"
     )
     try office.sendMany(100)
     #expect(eventually { office.counts() == [0, 0, 0, 100, 0] })
@@ -32,7 +32,7 @@ import Testing
     _ = try first.wait()
     try office.sendMany(10)
     #expect(eventually { office.counts() == [0, 0, 0, 110, 0] })
-    #expect(try office.start().rest(in: office) != nil)
+    #expect(try office.startWatcher().rest() != nil)
   }
 
   @Test(.needsStrace) func aWatcherToWhichTheKernelTellsNothingSaysSoAtTheStart() throws {
@@ -79,25 +79,25 @@ import Testing
   /// On an overlay, what is written into the upper directory itself is not told of. The first such letter is
   /// found when everything is looked at for safety's sake, within a minute; the next ones soon.
   @Test(.needsOverlay) func aWatcherThatMissesALetterLooksForItselfFromThenOn() throws {
-    try office.box.script("mkdir lower upper work merged; mkdir spool")
+    try office.script("mkdir lower upper work merged; mkdir spool")
     try office.subscribe("cat > /dev/null")
-    try office.box.script("mv spool upper/")
-    let watcher = try office.box.start([
+    try office.script("mv spool upper/")
+    let watcher = try office.start([
       "unshare", "-m", "sh", "-c",
       """
       mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged &&
       POST_SPOOL=$PWD/merged/spool exec post watch
       """,
     ])
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(watcher.errorsSoFar == "")
-    let done = { self.office.box.names(in: "upper/spool/mailboxes/stock/done").count }
-    try office.box.write("upper/spool/mailboxes/stock/tmp/1", "first\n")
-    try office.box.script("cd upper/spool/mailboxes/stock; mv tmp/1 new/1795765752.4242_1.shop")
+    let done = { self.office.names(in: "upper/spool/mailboxes/stock/done").count }
+    try office.write("upper/spool/mailboxes/stock/tmp/1", "first\n")
+    try office.script("cd upper/spool/mailboxes/stock; mv tmp/1 new/1795765752.4242_1.shop")
     #expect(eventually(within: 75) { done() == 1 })
     #expect(watcher.errorsSoFar.contains("a letter came to mailbox stock unheard, so inotify is deaf here"))
-    try office.box.write("upper/spool/mailboxes/stock/tmp/2", "second\n")
-    try office.box.script("cd upper/spool/mailboxes/stock; ln tmp/2 new/1795765752.4242_2.shop")
+    try office.write("upper/spool/mailboxes/stock/tmp/2", "second\n")
+    try office.script("cd upper/spool/mailboxes/stock; ln tmp/2 new/1795765752.4242_2.shop")
     #expect(eventually(within: 10) { done() == 2 })
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)

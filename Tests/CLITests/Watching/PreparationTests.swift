@@ -6,10 +6,9 @@ import TestKit
 import Testing
 
 @Suite struct PreparationTests {
-  let office: WatchBox
-  var box: Sandbox { office.box }
+  let box: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { box = try Sandbox() }
 
   /// Sends a letter with so many MiB of zeros.
   private func sendLarge(_ mebibytes: Int) throws {
@@ -28,72 +27,72 @@ import Testing
   }
 
   @Test func aLargeLetterWhoseStreamDiesMeanwhileIsNotStuck() throws {
-    try office.subscribe(
-      try office.program("read -r letter; exit 3"), "Handler-Mode: stream", "Batch: 8", "Tries: 2")
-    try office.send("small")
+    try box.subscribe(
+      try box.program("read -r letter; exit 3"), "Handler-Mode: stream", "Batch: 8", "Tries: 2")
+    try box.send("small")
     try sendLarge(64)
-    let watcher = try office.start("--until-empty")
+    let watcher = try box.startWatcher("--until-empty")
     #expect(eventually(within: 60) { watcher.hasEnded })
-    #expect(office.counts()[..<4] == [0, 0, 0, 0])
+    #expect(box.counts()[..<4] == [0, 0, 0, 0])
   }
 
   @Test func lettersOfABatchGoToNoHandlerOfAnotherKind() throws {
-    try office.subscribe(
-      try office.program("touch ../../../begun; until test -e ../../../go; do sleep 0.01; done; exit 1"),
+    try box.subscribe(
+      try box.program("touch ../../../begun; until test -e ../../../go; do sleep 0.01; done; exit 1"),
       "Batch: 8")
-    try office.sendMany(2)
-    let watcher = try office.start("--until-empty")
+    try box.sendMany(2)
+    let watcher = try box.startWatcher("--until-empty")
     #expect(eventually { box.exists("begun") })
-    let stream = try office.program(
+    let stream = try box.program(
       #"""
       while IFS= read -r letter; do
         id=${letter#*\"id\":\"} id=${id%%\"*}
         echo "$id" >> ../../../seen; echo "done $id"
       done
       """#, "stream")
-    try office.configure("stock", ["Handler: " + stream, "Handler-Mode: stream", "Batch: 8"])
-    _ = office.rest(of: watcher.pid)  // it has taken them up
+    try box.configure("stock", ["Handler: " + stream, "Handler-Mode: stream", "Batch: 8"])
+    _ = watcher.rest()  // it has taken them up
     try box.write("go", "")
     #expect(eventually { watcher.hasEnded })
-    #expect(office.counts() == [0, 0, 0, 2, 0])
-    #expect(office.lines(of: "seen").count == 2)
+    #expect(box.counts() == [0, 0, 0, 2, 0])
+    #expect(box.lines(of: "seen").count == 2)
   }
 
   @Test func aSpoiledLargeLetterOfABatchHoldsUpNeitherItsOthersNorTheNext() throws {
-    try office.subscribe(
-      try office.program(#"for it; do tail -n 1 "$it"; echo; done >> ../../../seen"#), "Batch: 8")
-    try office.sendMany(2)
+    try box.subscribe(
+      try box.program(#"for it; do tail -n 1 "$it"; echo; done >> ../../../seen"#), "Batch: 8")
+    try box.sendMany(2)
     try sendLarge(4)
     try spoilLarge()
-    try office.send("3")
-    let run = try office.watchUntilEmpty()
+    try box.send("3")
+    let run = try box.watchUntilEmpty()
     #expect(run.errors.contains("does not match its digest"))
-    #expect(office.lines(of: "seen") == ["1", "2", "3"])
-    #expect(office.counts() == [0, 0, 0, 3, 0] && box.entries("corrupt").count == 1)
+    #expect(box.lines(of: "seen") == ["1", "2", "3"])
+    #expect(box.counts() == [0, 0, 0, 3, 0] && box.entries("corrupt").count == 1)
   }
 
   @Test func aSpoiledLargeLetterThatCannotBeSetAsideIsTriedAgain() throws {
-    try office.subscribe(try office.program("cat >> ../../../seen"))
+    try box.subscribe(try box.program("cat >> ../../../seen"))
     try sendLarge(4)
     try spoilLarge()
     try box.write("spool/mailboxes/stock/corrupt", "in the way")
-    let watcher = try office.start()
+    let watcher = try box.startWatcher()
     #expect(eventually { watcher.errorsSoFar.contains("cannot be set aside") })
     try box.script("rm spool/mailboxes/stock/corrupt")
-    try office.send("next")
-    #expect(eventually { office.lines(of: "seen") == ["next"] && box.entries("corrupt").count == 1 })
+    try box.send("next")
+    #expect(eventually { box.lines(of: "seen") == ["next"] && box.entries("corrupt").count == 1 })
   }
 
   /// The first reads of the body find an error; the small letter is handled, and the watcher says why it ends.
   @Test(.needsStrace) func aLargeLetterThatCannotBeReadEndsInAWordAndNotInACircle() throws {
-    try office.subscribe(try office.program("cat >> ../../../seen"))
+    try box.subscribe(try box.program("cat >> ../../../seen"))
     try sendLarge(4)
-    try office.send("small")
+    try box.send("small")
     let run = try box.shell(
       "exec timeout 60 strace -o /dev/null -e trace=pread64 -e inject=pread64:error=EIO:when=3+ post watch --until-empty"
     )
     #expect(run.code != 124 && run.code != 0)
     #expect(run.errors.contains("cannot read letter"))
-    #expect(office.counts()[0] >= 1 && office.counts()[1] == 0)
+    #expect(box.counts()[0] >= 1 && box.counts()[1] == 0)
   }
 }

@@ -5,21 +5,21 @@ import TestKit
 import Testing
 
 @Suite struct ServiceTests {
-  let office: WatchBox
+  let office: Sandbox
   let manager: DatagramListener
   private let socket: Path
 
   init() throws {
-    office = try WatchBox()
+    office = try Sandbox()
     try office.subscribe("exit 0")
-    socket = office.box.root / "notify"
+    socket = office.root / "notify"
     manager = try DatagramListener(at: socket)
   }
 
   private func start(_ words: String..., environment: [String: String] = [:]) throws -> Running {
     var variables = ["NOTIFY_SOCKET": socket.description]
     variables.merge(environment) { $1 }
-    return try office.start(words, environment: variables)
+    return try office.startWatcher(words, environment: variables)
   }
 
   private func hears(_ text: String) -> Bool {
@@ -53,7 +53,7 @@ import Testing
   @Test func aWatchdogForAnotherProcessIsNotOurs() throws {
     let watcher = try start(environment: ["WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"])
     #expect(hears("READY=1"))
-    #expect(office.rest(of: watcher.pid) != nil)
+    #expect(watcher.rest() != nil)
     #expect(!manager.heard().contains("WATCHDOG=1"))
   }
 
@@ -61,12 +61,12 @@ import Testing
     let watcher = try start()
     try office.send()
     #expect(hears("STATUS=mailboxes: 1, paused: 0; handlers at work: 0; letters done: 1"))
-    #expect(office.rest(of: watcher.pid, for: 1500) != nil)
+    #expect(watcher.rest(for: 1500) != nil)
   }
 
   @Test(arguments: ["nonsense", "/no/such/socket", "@", String(repeating: "/x", count: 200)])
   func aManagerThatDoesNotListenKeepsNobodyFromWork(address: String) throws {
-    let watched = try office.box.post("watch", "--until-empty", environment: ["NOTIFY_SOCKET": address])
+    let watched = try office.post("watch", "--until-empty", environment: ["NOTIFY_SOCKET": address])
     #expect(watched.code == 0, "\(watched.errors)")
   }
 
@@ -81,13 +81,13 @@ import Testing
   @Test func inTheJournalEachLineBeginsWithItsPriority() throws {
     try office.configure("stock", ["Handler: echo words >&2; test $POST_ATTEMPT = 2", "Retry: 1ms"])
     let id = try office.send()
-    let log = office.box.root / "log"
-    try office.box.script(
+    let log = office.root / "log"
+    try office.script(
       """
       exec 2> log
       JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2) post watch -v --until-empty
       """)
-    let lines = try office.box.read(log.name.description).split(separator: "\n")
+    let lines = try office.read(log.name.description).split(separator: "\n")
     #expect(
       lines == [
         "<5>stock: words",
@@ -100,7 +100,7 @@ import Testing
   @Test func elsewhereNoLineHasOne() throws {
     try office.configure("stock", ["Handler: echo words >&2"])
     try office.send()
-    let watched = try office.box.post(
+    let watched = try office.post(
       "watch", "--until-empty", environment: ["JOURNAL_STREAM": "1:2"])
     #expect(watched.errors == "stock: words\n")
   }

@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct WatchBrokenTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   @Test func aMissingHandlerSpendsNoAttemptAndStatusSaysSo() throws {
     try office.subscribe("/no/such/handler")
@@ -15,9 +15,9 @@ import Testing
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 78)
     #expect(watched.errors.contains("stock"))
-    #expect(office.names("new") == [id])
+    #expect(office.entries("new") == [id])
     #expect(office.counts() == [1, 0, 0, 0, 0])
-    #expect(office.names("tmp").isEmpty)
+    #expect(office.entries("tmp").isEmpty)
     let troubles = try office.troubles()
     #expect(troubles.count == 1)
     #expect(troubles[0].hasPrefix("! stock: "))
@@ -30,38 +30,38 @@ import Testing
     for round in 1...3 {
       #expect(try office.watchUntilEmpty().code == 78)
       #expect(office.lines(of: "tried") == Array(repeating: "1", count: round))
-      #expect(office.names("new") == [id])
+      #expect(office.entries("new") == [id])
     }
   }
 
   @Test func aProgramThatIsNotExecutableIsABrokenHandler() throws {
-    try office.box.write("handle", "#!/bin/sh\n")
+    try office.write("handle", "#!/bin/sh\n")
     try office.subscribe("$POST_SPOOL/../handle")
     let id = try office.send()
     #expect(try office.watchUntilEmpty().code == 78)
-    #expect(office.names("new") == [id])
+    #expect(office.entries("new") == [id])
   }
 
   @Test func aRepairedHandlerGoesOnByItself() throws {
     try office.subscribe("$POST_SPOOL/../handle.sh")
     let id = try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(try eventually { try !office.troubles().isEmpty })
-    #expect(eventually { office.names("new") == [id] })
-    try office.box.write("ready.sh", "#!/bin/sh\ncat\n")
-    let folder = try Directory(office.box.root)
+    #expect(eventually { office.entries("new") == [id] })
+    try office.write("ready.sh", "#!/bin/sh\ncat\n")
+    let folder = try Directory(office.root)
     try folder.rename("ready.sh", to: folder, "handle.sh")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
-    #expect(office.names("done").first?.hasPrefix("\(id),A=1,D=") == true)
+    #expect(office.entries("done").first?.hasPrefix("\(id),A=1,D=") == true)
     #expect(try eventually { try office.troubles().isEmpty })
     #expect(watcher.outputSoFar == "4711")
-    #expect(office.names("notes").isEmpty)
+    #expect(office.entries("notes").isEmpty)
   }
 
   @Test func aBrokenHandlerIsTriedWithGrowingPauses() throws {
     try office.subscribe("echo x >> $POST_SPOOL/../tried; exit 127", "Parallel: 3")
     try office.sendMany(10)
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     // First up to three at once; then single ones, after 1 s, 2 s ...
     #expect(eventually { office.lines(of: "tried").count >= 3 })
     #expect(eventually { watcher.errorsSoFar.contains("tried again in 2s") })
@@ -81,7 +81,7 @@ import Testing
   @Test func anotherHandlerInTheSettingsEndsThePauseAtOnce() throws {
     try office.subscribe("/no/such/handler")
     try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     // The fourth pause takes eight seconds.
     #expect(eventually { watcher.errorsSoFar.contains("tried again in 8s") })
     try office.configure("stock", ["Handler: cat"])
@@ -90,14 +90,14 @@ import Testing
   }
 
   @Test func aMailboxWithoutAHandlerIsToldFromABrokenOne() throws {
-    #expect(try office.box.post("subscribe", "audit", "orders").code == 0)
+    #expect(try office.post("subscribe", "audit", "orders").code == 0)
     try office.send()
     let all = try office.watchUntilEmpty()
     #expect(all.code == 0 && all.errors == "")
     #expect(office.counts("audit") == [1, 0, 0, 0, 0])
-    let named = try office.box.post("watch", "audit", "--until-empty")
+    let named = try office.post("watch", "audit", "--until-empty")
     #expect(named.code == 78)
     #expect(named.errors.contains("mailboxes/audit/mailbox.conf"))
-    #expect(try office.box.post("watch", "nobody", "--until-empty").code == 66)
+    #expect(try office.post("watch", "nobody", "--until-empty").code == 66)
   }
 }

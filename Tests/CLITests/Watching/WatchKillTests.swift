@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct WatchKillTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   /// A handler that has begun waits for the file `go` in the sandbox, half a minute at most.
   static let waiting =
@@ -17,9 +17,9 @@ import Testing
   @Test func sixKilledWatchersCostAtMostOneRepetitionEach() throws {
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled; sleep 0.005")
     try office.sendMany(200)
-    let sent = Set(office.names("new"))
+    let sent = Set(office.entries("new"))
     for kill in 1...6 {
-      let watcher = try office.start()
+      let watcher = try office.startWatcher()
       #expect(eventually { office.lines(of: "handled").count >= kill * 25 })
       watcher.kill(.kill)
       #expect(try watcher.wait().code == 128 + 9)
@@ -30,7 +30,7 @@ import Testing
     #expect(sent.count == 200)
     #expect(handled.count <= 206)
     #expect(office.counts() == [0, 0, 0, 200, 0])
-    #expect(office.names("tmp").isEmpty)
+    #expect(office.entries("tmp").isEmpty)
   }
 
   /// Handlers by the ways they get their letters. Each writes down what it has handled.
@@ -51,15 +51,15 @@ import Testing
     ),
   ]
 
-  @Test(arguments: 0..<ways.count)
+  @Test(arguments: Seeded.some(1, of: Array(0..<ways.count)))
   func amongAThousandLettersKilledWatchersCostOnlyWhatWasInHands(way: Int) throws {
     let (settings, inFlight) = WatchKillTests.ways[way]
     try office.subscribe("unused")
     try office.configure("stock", settings)
     try office.sendMany(1000)
-    let sent = Set(office.names("new"))
+    let sent = Set(office.entries("new"))
     for kill in 1...5 {
-      let watcher = try office.start()
+      let watcher = try office.startWatcher()
       #expect(eventually { office.lines(of: "handled").count >= kill * 100 })
       watcher.kill(.kill)
       #expect(try watcher.wait().code == 128 + 9)
@@ -74,27 +74,27 @@ import Testing
   @Test func aHandlerThatOutlivesItsWatcherKeepsItsLetter() throws {
     try office.subscribe(WatchKillTests.waiting)
     let id = try office.send()
-    let first = try office.start()
+    let first = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun") == ["\(id) 1"] })
     first.kill(.kill)
     _ = try first.wait()
-    let second = try office.start()
-    #expect(second.rest(in: office) != nil)
-    #expect(office.box.inHands() == ["\(id),A=1"])
+    let second = try office.startWatcher()
+    #expect(second.rest() != nil)
+    #expect(office.inHands() == ["\(id),A=1"])
     #expect(office.lines(of: "begun").count == 1)
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     #expect(office.lines(of: "begun") == ["\(id) 1", "\(id) 2"])
-    #expect(office.names("done").first?.hasPrefix("\(id),A=2,D=") == true)
+    #expect(office.entries("done").first?.hasPrefix("\(id),A=2,D=") == true)
   }
 
   @Test func aHolderThatDiesAtTheLastTryLeavesAFailedLetter() throws {
     try office.subscribe("kill -9 $PPID; exit 0", "Tries: 2")
     let id = try office.send()
-    #expect(try office.start().wait().code == 128 + 9)
-    #expect(try office.start().wait().code == 128 + 9)
+    #expect(try office.startWatcher().wait().code == 128 + 9)
+    #expect(try office.startWatcher().wait().code == 128 + 9)
     #expect(try office.watchUntilEmpty().code == 0)
-    #expect(office.names("failed") == ["\(id),A=2"])
+    #expect(office.entries("failed") == ["\(id),A=2"])
     #expect(office.counts() == [0, 0, 0, 0, 1])
     #expect(try office.note(id).contains("attempt 2 of 2: its holder died; no tries left"))
   }
@@ -102,14 +102,14 @@ import Testing
   @Test func aKilledReaderLosesItsLetterToARunningWatcher() throws {
     try office.subscribe("echo $POST_ID $POST_ATTEMPT >> $POST_SPOOL/../handled")
     let id = try office.send()
-    let reader = try office.box.startPost(
+    let reader = try office.startPost(
       "read", "stock", "--", "sh", "-c", "echo $$ > $POST_SPOOL/../pid; exec sleep 600")
     #expect(eventually { !office.lines(of: "pid").isEmpty })
-    let watcher = try office.start()
-    #expect(watcher.rest(in: office) != nil)
+    let watcher = try office.startWatcher()
+    #expect(watcher.rest() != nil)
     try office.signal("KILL", String(reader.pid))
     _ = try reader.wait()
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(office.lines(of: "handled").isEmpty)  // its command lives on
     try office.signal("KILL", office.lines(of: "pid")[0])
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
@@ -120,9 +120,9 @@ import Testing
     try office.subscribe("echo $POST_ID $POST_ATTEMPT >> $POST_SPOOL/../handled")
     let id = try office.send()
     let other = try office.send()
-    #expect(try office.box.post("read", "stock", "--lease", "1s").lines == [id])
-    let lease = try #require(EntryLease(office.names("cur").first))
-    let watcher = try office.start()
+    #expect(try office.post("read", "stock", "--lease", "1s").lines == [id])
+    let lease = try #require(EntryLease(office.entries("cur").first))
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "handled").count == 2 })
     #expect(office.lines(of: "handled") == ["\(other) 1", "\(id) 2"])
     #expect(Clock.wall >= lease.until)
@@ -133,22 +133,22 @@ import Testing
   @Test func aLeaseThatIsSettledInTimeIsNotHandled() throws {
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled")
     let id = try office.send()
-    #expect(try office.box.post("read", "stock", "--lease", "1m").lines == [id])
-    let watcher = try office.start()
-    #expect(watcher.rest(in: office) != nil)
-    #expect(try office.box.post("done", "stock", id).code == 0)
-    #expect(office.names("done").count == 1)
+    #expect(try office.post("read", "stock", "--lease", "1m").lines == [id])
+    let watcher = try office.startWatcher()
+    #expect(watcher.rest() != nil)
+    #expect(try office.post("done", "stock", id).code == 0)
+    #expect(office.entries("done").count == 1)
     let next = try office.send()
-    #expect(eventually { office.names("done").count == 2 })
+    #expect(eventually { office.entries("done").count == 2 })
     #expect(office.lines(of: "handled") == [next])
   }
 
   @Test func twoWatchersHandleEachLetterOnce() throws {
     try office.subscribe("echo $POST_ID >> $POST_SPOOL/../handled", "Parallel: 2")
     try office.sendMany(100)
-    let sent = office.names("new")
-    let one = try office.start("--until-empty")
-    let two = try office.start("--until-empty")
+    let sent = office.entries("new")
+    let one = try office.startWatcher("--until-empty")
+    let two = try office.startWatcher("--until-empty")
     #expect(try one.wait().code == 0)
     #expect(try two.wait().code == 0)
     #expect(office.lines(of: "handled").sorted() == sent)
@@ -167,9 +167,4 @@ private struct EntryLease {
     else { return nil }
     until = seconds * 1_000_000_000
   }
-}
-
-extension Running {
-  /// Waits until the program sleeps.
-  func rest(in office: WatchBox) -> Int? { office.rest(of: pid) }
 }

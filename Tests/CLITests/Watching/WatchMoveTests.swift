@@ -5,20 +5,20 @@ import TestKit
 import Testing
 
 @Suite struct WatchMoveTests {
-  let office: WatchBox
+  let office: Sandbox
 
   init() throws {
-    office = try WatchBox()
+    office = try Sandbox()
     try office.subscribe("cat; echo")
   }
 
   @Test func aMailboxThatIsMovedAwayAndBackGetsWhatWasHeldForIt() throws {
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     try office.send("1")
     // A letter in hands would be handled again, if its mailbox went.
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     #expect(watcher.outputSoFar == "1\n")
-    try office.box.script(
+    try office.script(
       "mv spool/mailboxes/stock away; post send -q orders -m 2; mv away spool/mailboxes/stock")
     #expect(eventually { watcher.outputSoFar == "1\n2\n" })
     try office.send("3")
@@ -26,12 +26,12 @@ import Testing
   }
 
   @Test func aMailboxUnderAnotherNameIsServedUnderThat() throws {
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     try office.send("1")
     // A letter in hands would be handled again, if its mailbox went.
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     #expect(watcher.outputSoFar == "1\n")
-    try office.box.script(
+    try office.script(
       "mv spool/mailboxes/stock spool/mailboxes/store; post subscribe store orders --from now; rm spool/topics/orders/subscribers/stock"
     )
     try office.send("2")
@@ -40,15 +40,15 @@ import Testing
   }
 
   @Test func aTopicThatIsRemovedAndMadeAgainIsSorted() throws {
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     try office.send("1")
     // A letter in hands would be handled again, if its mailbox went.
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     #expect(watcher.outputSoFar == "1\n")
-    try office.box.script("rm -r spool/topics/orders; post subscribe stock orders")
+    try office.script("rm -r spool/topics/orders; post subscribe stock orders")
     try office.deliverForeign("f", "Subject: s\n\n2")
     #expect(eventually { watcher.outputSoFar == "1\n2\n" })
-    try office.box.script("mv spool/topics/orders away; mv away spool/topics/orders")
+    try office.script("mv spool/topics/orders away; mv away spool/topics/orders")
     try office.deliverForeign("g", "Subject: s\n\n3")
     #expect(eventually { watcher.outputSoFar == "1\n2\n3\n" })
   }

@@ -5,14 +5,14 @@ import TestKit
 import Testing
 
 @Suite struct WatchStopTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   @Test(arguments: [Signal.terminate, .interrupt]) func anIdleWatcherStopsAtOnce(signal: Signal) throws {
     try office.subscribe("cat")
     try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     watcher.kill(signal)
     let ended = try watcher.wait()
@@ -24,32 +24,32 @@ import Testing
   func theHandlerAtWorkMayFinishAndNoOtherBegins(signal: Signal) throws {
     try office.subscribe(WatchKillTests.waiting)
     try office.sendMany(3)
-    let ids = office.names("new")
-    let watcher = try office.start()
+    let ids = office.entries("new")
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "begun").count == 1 })
     watcher.kill(signal)
     let late = try office.send()
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     #expect(!watcher.hasEnded)
-    try office.box.write("go", "")
+    try office.write("go", "")
     #expect(try watcher.wait().code == 0)
     #expect(office.lines(of: "begun") == ["\(ids[0]) 1"])
-    #expect(office.names("new") == Array(ids[1...]) + [late])
+    #expect(office.entries("new") == Array(ids[1...]) + [late])
     #expect(office.counts() == [3, 0, 0, 1, 0])
   }
 
   @Test func theSecondSignalEndsTheHandlerAndItsLetterIsGivenBack() throws {
     try office.subscribe("(trap '' TERM; exec sleep 600) & echo $! $$ >> $POST_SPOOL/../pids; wait")
     let id = try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { office.lines(of: "pids").count == 1 })
     watcher.kill(.terminate)
-    #expect(watcher.rest(in: office) != nil)
-    #expect(office.box.inHands() == ["\(id),A=1"])
+    #expect(watcher.rest() != nil)
+    #expect(office.inHands() == ["\(id),A=1"])
     watcher.kill(.terminate)
     let ended = try watcher.wait()
     #expect(ended.code == 0)
-    #expect(office.names("new") == [id])
+    #expect(office.entries("new") == [id])
     #expect(office.counts() == [1, 0, 0, 0, 0])
     let pids = office.lines(of: "pids").flatMap { $0.split(separator: " ").map(String.init) }
     #expect(pids.count == 2)
@@ -61,10 +61,10 @@ import Testing
       "trap 'exit 0' TERM; echo x > $POST_SPOOL/../begun; n=0; while test $n != 3000; do n=$((n+1)); sleep 0.01; done"
     )
     try office.send()
-    let watcher = try office.start()
+    let watcher = try office.startWatcher()
     #expect(eventually { !office.lines(of: "begun").isEmpty })
     watcher.kill(.terminate)
-    #expect(watcher.rest(in: office) != nil)
+    #expect(watcher.rest() != nil)
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)
     #expect(office.counts() == [0, 0, 0, 1, 0])
@@ -72,8 +72,8 @@ import Testing
 
   @Test func aHangUpReadsTheSettingsAnewAndStopsNothing() throws {
     try office.subscribe("cat")
-    let watcher = try office.start()
-    #expect(watcher.rest(in: office) != nil)
+    let watcher = try office.startWatcher()
+    #expect(watcher.rest() != nil)
     watcher.kill(.hangUp)
     try office.send("after the hang-up")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })

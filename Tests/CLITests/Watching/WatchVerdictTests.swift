@@ -5,9 +5,9 @@ import TestKit
 import Testing
 
 @Suite struct WatchVerdictTests {
-  let office: WatchBox
+  let office: Sandbox
 
-  init() throws { office = try WatchBox() }
+  init() throws { office = try Sandbox() }
 
   @Test func exitZeroIsDone() throws {
     try office.subscribe("cat")
@@ -17,8 +17,8 @@ import Testing
     #expect(watched.errors == "")
     #expect(watched.text == "{\"order\": 4711}\n")
     #expect(office.counts() == [0, 0, 0, 1, 0])
-    #expect(office.names("done")[0].hasPrefix("\(id),A=1,D="))
-    #expect(office.names("notes").isEmpty)
+    #expect(office.entries("done")[0].hasPrefix("\(id),A=1,D="))
+    #expect(office.entries("notes").isEmpty)
   }
 
   @Test(arguments: [65, 100]) func aFinalFailureIsFailedAtOnce(code: Int) throws {
@@ -27,7 +27,7 @@ import Testing
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
     #expect(watched.errors.contains(id))
-    #expect(office.names("failed") == ["\(id),A=1"])
+    #expect(office.entries("failed") == ["\(id),A=1"])
     #expect(office.counts() == [0, 0, 0, 0, 1])
     #expect(office.lines(of: "tried").count == 1)
     #expect(try office.note(id).contains("attempt 1 of 20: exit \(code); failed for good"))
@@ -39,7 +39,7 @@ import Testing
     let id = try office.send()
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.counts() == [0, 0, 0, 1, 0])
-    #expect(office.names("done")[0].hasPrefix("\(id),A=2,D="))
+    #expect(office.entries("done")[0].hasPrefix("\(id),A=2,D="))
     let note = try office.note(id)
     #expect(note.contains("attempt 1 of 20: exit \(code); tried again in 10ms"))
     #expect(!note.contains("attempt 2"))
@@ -52,7 +52,7 @@ import Testing
     let id = try office.send()
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
-    #expect(office.names("failed") == ["\(id),A=3"])
+    #expect(office.entries("failed") == ["\(id),A=3"])
     #expect(office.lines(of: "tried").count == 3)
     let note = try office.note(id).split(separator: "\n").map(String.init)
     #expect(note.count == 6)
@@ -70,7 +70,7 @@ import Testing
     try office.subscribe("test $POST_ATTEMPT = 2 || kill -9 $$")
     let id = try office.send()
     #expect(try office.watchUntilEmpty().code == 0)
-    #expect(office.names("done")[0].hasPrefix("\(id),A=2,"))
+    #expect(office.entries("done")[0].hasPrefix("\(id),A=2,"))
     #expect(try office.note(id).contains("ended by signal 9"))
   }
 
@@ -82,7 +82,7 @@ import Testing
     let id = try office.send()
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
-    #expect(office.names("failed") == ["\(id),A=2"])
+    #expect(office.entries("failed") == ["\(id),A=2"])
     #expect(office.counts() == [0, 0, 0, 0, 1])
     let pids = office.lines(of: "pids").flatMap { $0.split(separator: " ").map(String.init) }
     #expect(pids.count == 4)
@@ -105,7 +105,7 @@ import Testing
 
   @Test func aHandlerThatIgnoresTheBodyIsNoTrouble() throws {
     try office.subscribe("exit 0")
-    let sent = try office.box.post("send", "orders", input: [UInt8](repeating: 7, count: 3 << 20))
+    let sent = try office.post("send", "orders", input: [UInt8](repeating: 7, count: 3 << 20))
     #expect(sent.code == 0)
     #expect(try office.watchUntilEmpty().code == 0)
     #expect(office.counts() == [0, 0, 0, 1, 0])
@@ -124,12 +124,12 @@ import Testing
     let bad = try office.send("good")
     try office.send("fine")
     let path = "spool/mailboxes/stock/new/\(bad)"
-    let text = try office.box.read(path)
-    try office.box.write(path, text.replacing("\n\ngood", with: "\n\nbaad"))
+    let text = try office.read(path)
+    try office.write(path, text.replacing("\n\ngood", with: "\n\nbaad"))
     let watched = try office.watchUntilEmpty()
     #expect(watched.text == "fine")
     #expect(office.counts() == [0, 0, 0, 1, 0])
-    #expect(office.names("corrupt") == [bad])
+    #expect(office.entries("corrupt") == [bad])
     #expect(watched.errors.contains(bad))
     #expect(try office.troubles().contains { $0.hasPrefix("! stock: 1 corrupt") })
   }
@@ -138,7 +138,7 @@ import Testing
     try office.subscribe("test $POST_ATTEMPT = 2")
     let id = try office.send()
     try office.watchUntilEmpty()
-    let day = try #require(office.names("log").first)
+    let day = try #require(office.entries("log").first)
     let events = office.lines(of: "spool/mailboxes/stock/log/\(day)").map {
       $0.split(separator: " ").dropFirst().map(String.init)
     }

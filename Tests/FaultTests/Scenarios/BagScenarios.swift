@@ -1,4 +1,4 @@
-// What is let happen to bags: sealing, reading from them, putting letters back into them, removing them.
+// Bags: sealing, reading from them, putting letters back into them, removing them.
 
 import TestKit
 
@@ -22,13 +22,21 @@ extension Scenario {
     cd ../../../../..; echo 'Retry: 2h..2h' >> $conf
     """
 
+  /// In a bag of later, opened in 2001: two letters are due, one is not for ten minutes.
+  static let dueInBag = """
+    bag mailboxes/stock/new 1; cd spool/mailboxes/stock/bags; mv new.0000000001 later.1000000000
+    set -- later.*/*; mv $1 $1,A=1,L=1000000000; mv $2 $2,A=1,L=1000000000
+    mv $3 $3,A=1,L=$(($(date +%s) + 600)); cd ../../../..
+    """
+
   static let bags: [Scenario] = [
     Scenario(
       name: "bags: sweep seals",
       before: "post read stock > /dev/null; post read stock -- sh -c 'exit 65' || true", command: ["sweep"],
       swollen: ["mailboxes/stock/new", "mailboxes/stock/done", "mailboxes/stock/failed", "topics/orders/cur"]),
     Scenario(
-      name: "bags: sweep seals later", before: "post read stock -- false || true", command: ["sweep"],
+      name: "bags: sweep seals later", matrices: [.kills, .errors],
+      before: "post read stock -- false || true", command: ["sweep"],
       swollen: ["mailboxes/stock/later"]),
     Scenario(
       name: "bags: sweep replaces what is empty", before: "post read stock --all > /dev/null",
@@ -54,19 +62,19 @@ extension Scenario {
       name: "bags: read --all", before: "bag mailboxes/stock/new 1 1; bag mailboxes/stock/new 2 1",
       command: ["read", "stock", "--all"], hands: true),
     Scenario(
-      name: "bags: read --all with letters that came back",
+      name: "bags: read --all with letters that came back", matrices: [.kills, .errors],
       before: """
         bag mailboxes/stock/new 1 1; cd spool/mailboxes/stock/bags; mv new.0000000001 again.0000000001
         mv again.*/* $(echo again.*/*),A=1; cd ../../../..; bag mailboxes/stock/new 2 1
         """, command: ["read", "stock", "--all"], hands: true),
     Scenario(
-      name: "bags: watch",
+      name: "bags: watch", matrices: [.kills, .errors],
       before: """
         handler 'cat >> ../../../handled; echo >> ../../../handled'
         bag mailboxes/stock/new 1 1; bag mailboxes/stock/new 2 1
         """, command: ["watch", "--until-empty"], hands: true),
     Scenario(
-      name: "bags: a watched handler that fails, later is full",
+      name: "bags: a watched handler that fails, later is full", matrices: [.kills, .errors],
       before: "handler 'exit 1'; echo 'Retry: 1ms..1ms' >> $conf; bag mailboxes/stock/new 1 1",
       command: ["watch", "--until-empty"], swollen: ["mailboxes/stock/later", "mailboxes/stock/failed"]),
     Scenario(
@@ -77,24 +85,20 @@ extension Scenario {
       before: "post read stock --lease 1h > id; bag mailboxes/stock/new 1 1",
       command: ["release", "stock", "ID"], leases: true),
     Scenario(
-      name: "bags: sweep puts back what is due",
-      before: """
-        bag mailboxes/stock/new 1; cd spool/mailboxes/stock/bags; mv new.0000000001 later.1000000000
-        set -- later.*/*; mv $1 $1,A=1,L=1000000000; mv $2 $2,A=1,L=1000000000
-        mv $3 $3,A=1,L=$(($(date +%s) + 600)); cd ../../../..
-        """, command: ["sweep"]),
+      name: "bags: sweep puts back what is due", before: dueInBag, command: ["sweep"]),
     Scenario(
-      name: "bags: sweep puts back all of a bag",
+      name: "bags: sweep puts back all of a bag", matrices: [.kills, .errors],
       before: """
         bag mailboxes/stock/new 1 2; cd spool/mailboxes/stock/bags; mv new.0000000001 later.1000000000
         for letter in later.*/*; do mv $letter $letter,A=1,L=1000000000; done; cd ../../../..
         bag mailboxes/stock/new 1
         """, command: ["sweep"]),
     Scenario(
-      name: "bags: sweep spreads", before: manyLater, command: ["sweep"], has: (1...300).map(String.init),
+      name: "bags: sweep spreads", matrices: [.kills, .errors], before: manyLater, command: ["sweep"],
+      has: (1...300).map(String.init),
       subscribers: ["stock"]),
     Scenario(
-      name: "bags: retry",
+      name: "bags: retry", matrices: [.kills, .errors],
       before: """
         for n in 1 2 3; do post fail stock $(post read stock --lease 1h); done; bag mailboxes/stock/failed 1 2
         """, command: ["retry", "stock", "ALL"]),
@@ -105,13 +109,13 @@ extension Scenario {
         bag mailboxes/stock/failed 1; bag mailboxes/stock/new 1
         """, command: ["retry", "stock", "ALL"]),
     Scenario(
-      name: "bags: replay",
+      name: "bags: replay", matrices: [.kills, .errors],
       before: """
         post read stock --all > /dev/null; bag topics/orders/cur 1 1; bag topics/orders/cur 2 1
         bag mailboxes/stock/done 1 2
         """, command: ["replay", "stock"]),
     Scenario(
-      name: "bags: replay what was pruned",
+      name: "bags: replay what was pruned", matrices: [.kills, .errors],
       before: "post read stock --all > /dev/null; rm spool/mailboxes/stock/done/*; bag topics/orders/cur 1 2",
       command: ["replay", "stock"], subscribers: ["invoice", "dispatch"], newcomer: "stock"),
     Scenario(
@@ -121,6 +125,6 @@ extension Scenario {
       name: "bags: subscribe seals", before: "post subscribe audit other",
       command: ["subscribe", "audit", "orders", "--from", "start"], swollen: ["mailboxes/audit/new"],
       newcomer: "audit"),
-    Scenario(name: "bags: sweep prunes", before: oldOnes, command: ["sweep"]),
+    Scenario(name: "bags: sweep prunes", matrices: [.kills, .errors], before: oldOnes, command: ["sweep"]),
   ]
 }

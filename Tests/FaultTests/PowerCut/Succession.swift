@@ -4,32 +4,48 @@
 
 import Linux
 import TestKit
+import Testing
 
-struct CutSuccession: Sendable {
+struct Succession: Sendable {
   let name: String
-  /// It is killed. Its office is made by its `prepare`.
-  let first: CutScenario
-  let heir: CutScenario
+  /// It is killed. The office is its own.
+  let first: Scenario
+  let heir: Scenario
 
   /// - Parameter heir: nil: the same command once more.
-  init(_ name: String, _ first: CutScenario, then heir: CutScenario? = nil) {
+  init(_ name: String, _ first: Scenario, then heir: Scenario? = nil) {
     self.name = name
     self.first = first
     self.heir = heir ?? first
   }
 
+  private static let possible = all.filter(\.first.isPossible)
+
+  /// Tells which kills `make test` tries.
+  static let seed = Seeded.anySeed
+  /// How many of each succession.
+  private static let share = 3
+
   /// All of them, recorded once for all tests.
   static let recordings = Result {
-    let possible = (all + bagging).filter { $0.first.swollen.isEmpty || Machine.canSwell }
-    return try possible.flatMap { try $0.record() }
+    var dice = Seeded(seed)
+    return try possible.flatMap { try $0.record { dice.part(of: $0, atMost: share) } }
   }
 
-  /// Kills the first program after each step that changed something; lets the heir run to its end.
+  /// All kills of one.
+  static func recordings(of name: String) throws -> [CutRecording] {
+    guard let found = possible.first(where: { $0.name == name }) else {
+      throw Failure("no succession is called '\(name)'")
+    }
+    return try found.record { $0 }
+  }
+
+  /// Kills the first program after each step that changed something, or some of them; lets the heir run to its end.
   ///
   /// Killed after a sync instead, it would leave the same on disk, and more of it for sure.
-  func record() throws -> [CutRecording] {
+  private func record(_ part: ([Int]) -> [Int]) throws -> [CutRecording] {
     let office = try first.makeBox()
-    try first.prepare(office)
+    try office.script(first.preparation)
     func run(killedAfter steps: Int?) throws -> (recorder: CallRecorder, box: Sandbox) {
       let box = try first.makeBox()
       _ = try box.run(["cp", "-a", office.root / ".", box.root])
@@ -39,7 +55,7 @@ struct CutSuccession: Sendable {
       return (recorder, box)
     }
     let steps = try run(killedAfter: nil).recorder.trace.steps.dropLast()
-    return try (1...steps.count).filter { !steps[$0 - 1].isSync }.map { kill in
+    return try part((1...steps.count).filter { !steps[$0 - 1].isSync }).map { kill in
       let (recorder, box) = try run(killedAfter: kill)
       try heir.record(with: recorder, box)
       return CutRecording(

@@ -1,30 +1,26 @@
-// An office to be looked over, for the tests of post check.
+// What `post check` finds and repairs.
 
 import Linux
-import TestKit
 import Testing
 
-/// A fresh office with three letters for `stock` and `invoice`.
-struct CheckBox {
-  let box: Sandbox
-
-  init() throws {
-    box = try Sandbox()
-    try box.open("stock", "invoice")
-    try box.must("send", "orders", "--lines", input: "a\nb\nc")
+extension Sandbox {
+  /// Opens an office with the letters a, b and c for `stock` and `invoice`.
+  package func openWithLetters() throws {
+    try open("stock", "invoice")
+    try must("send", "orders", "--lines", input: "a\nb\nc")
   }
 
   /// What `post check` finds; its exit code must say the same. Remarks depend on the machine: they are left out.
-  func check(_ words: String..., at location: SourceLocation = #_sourceLocation) throws -> [String] {
-    let ended = try box.run([Sandbox.binary, "check"] + words.map { Path($0) })
+  package func check(_ words: String..., at location: SourceLocation = #_sourceLocation) throws -> [String] {
+    let ended = try run([Sandbox.binary, "check"] + words.map { Path($0) })
     let found = ended.lines.filter { !$0.contains(": remark: ") }
     #expect(ended.code == (found.isEmpty ? 0 : 1), "\(ended.text) \(ended.errors)", sourceLocation: location)
     return found
   }
 
-  func remarks() throws -> [String] { try box.post("check").lines.filter { $0.contains(": remark: ") } }
+  package func remarks() throws -> [String] { try post("check").lines.filter { $0.contains(": remark: ") } }
 
-  func expectClean(at location: SourceLocation = #_sourceLocation) throws {
+  package func expectClean(at location: SourceLocation = #_sourceLocation) throws {
     #expect(try check(at: location) == [], sourceLocation: location)
   }
 
@@ -33,15 +29,15 @@ struct CheckBox {
   ///   - place: where the one finding shall be.
   ///   - what: what shall be said of it.
   ///   - repaired: what shall be said to have been done.
-  func expect(
+  package func expectRepair(
     _ place: String, _ what: String, repaired: String, at location: SourceLocation = #_sourceLocation
   ) throws {
-    let before = try box.script("find spool | sort")
+    let before = try script("find spool | sort")
     let found = try check(at: location)
     #expect(found.count == 1, "\(found)", sourceLocation: location)
     #expect(found.first?.hasPrefix("\(place): \(what)") == true, "\(found)", sourceLocation: location)
     #expect(found.first?.contains("; post check --repair ") == true, "\(found)", sourceLocation: location)
-    let after = try box.script("find spool | sort")
+    let after = try script("find spool | sort")
     #expect(after == before, "who only looks changes nothing", sourceLocation: location)
     let cured = try check("--repair", at: location)
     #expect(cured.count == 1, "\(cured)", sourceLocation: location)
@@ -54,7 +50,7 @@ struct CheckBox {
     #expect(
       left.first?.contains("/corrupt: holds 1 letter that was set aside") == true, "\(left)",
       sourceLocation: location)
-    try box.script("rm -rf spool/*/*/corrupt")
+    try script("rm -rf spool/*/*/corrupt")
     try expectClean(at: location)
   }
 }

@@ -128,8 +128,10 @@ extension Scenario {
 
   static let twenty = "for n in $(seq 20); do post subscribe box$n orders; done"
 
+  private static let threeEmpty = office("stock", "invoice", "dispatch")
+
   /// The mailbox `invoice` is gone although it is subscribed.
-  static let withoutInvoice = three + "mv spool/mailboxes/invoice gone"
+  static let withoutInvoice = threeEmpty + "mv spool/mailboxes/invoice gone"
 
   /// The same, with a letter held for it; now it is back.
   static let holdingForInvoice =
@@ -137,7 +139,7 @@ extension Scenario {
 
   /// The mailbox `invoice` lies on another file system.
   static let invoiceAway =
-    three + """
+    threeEmpty + """
       mv spool/mailboxes/invoice/* $(readlink away)
       rmdir spool/mailboxes/invoice
       ln -sfn $(readlink away) spool/topics/orders/subscribers/invoice

@@ -1,4 +1,4 @@
-// What Swift's Glibc module omits: newer headers, calls that glibc has no wrapper for or declares
+// What the Glibc module of Swift omits: newer headers, calls that glibc has no wrapper for or declares
 // only under _GNU_SOURCE, and the constants of those.
 #pragma once
 #include <errno.h>
@@ -23,7 +23,7 @@ static inline int clinux_exchange(int one_dir, const char *one, int other_dir, c
   return (int)syscall(SYS_renameat2, one_dir, one, other_dir, other, 2u /* RENAME_EXCHANGE */);
 }
 
-/// getdents64(2), straight: readdir(3) would hide the errors and copy twice.
+/// getdents64(2): readdir(3) hides errors and copies twice.
 static inline long clinux_getdents64(int fd, void *buffer, unsigned long size) {
   return syscall(SYS_getdents64, fd, buffer, size);
 }
@@ -37,7 +37,7 @@ static inline int clinux_pidfd_open(pid_t pid) {
 static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 
 /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE, over the whole file: begins to write it, waits for nothing, and
-/// takes no note of errors, which are left to fsync(2).
+/// leaves errors to fsync(2).
 static inline int clinux_start_writing(int fd) {
 #ifdef SYS_sync_file_range
   return (int)syscall(SYS_sync_file_range, fd, 0L, 0L, 2u);
@@ -52,7 +52,7 @@ static inline int clinux_memfd(const char *name) {
   return fd < 0 && errno == EINVAL ? (int)syscall(SYS_memfd_create, name, 3u) : fd;
 }
 
-/// fcntl(2): no further seals, no other size, no writing; and fallocate(2): free the pages, keep the size.
+/// fcntl(2): seal the size, the content and the seals; fallocate(2): free the pages, keep the size.
 enum { clinux_add_seals = 1033, clinux_seal_all = 15, clinux_punch_hole = 3 };
 
 /// Byte-range locks that belong to the open file description, fcntl_locking(2).

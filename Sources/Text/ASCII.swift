@@ -1,4 +1,4 @@
-// Bytes as ASCII: digits, letters, blanks, and numbers written in them.
+// Bytes as ASCII: digits, letters, blanks, and the numbers in file names.
 
 extension UInt8 {
   package var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
@@ -11,7 +11,8 @@ extension UInt8 {
   package var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
 }
 
-/// In lower case. (String's own way, for any integer and radix, looks up at run time what an integer is.)
+/// The last digits of a number, in lower case. (`String(_:radix:)` looks up conformances at run time, which each start of
+/// the program would pay for.)
 package func hexadecimal(_ bits: UInt64, digits count: Int) -> String {
   let digits: StaticString = "0123456789abcdef"
   return String(unsafeUninitializedCapacity: count) { text in
@@ -22,7 +23,7 @@ package func hexadecimal(_ bits: UInt64, digits count: Int) -> String {
   }
 }
 
-/// 16 digits in lower case.
+/// Reads exactly 16 digits in lower case; nil for anything else.
 package func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
   var value: UInt64 = 0
   for digit in digits {
@@ -35,7 +36,8 @@ package func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
   return digits.count == 16 ? value : nil
 }
 
-package func decimal<Digits: Collection>(_ digits: Digits) -> Int64? where Digits.Element == UInt8 {
+/// Reads 1 to 15 digits; nil for anything else.
+package func decimal(_ digits: ArraySlice<UInt8>) -> Int64? {
   guard !digits.isEmpty, digits.count <= 15, digits.allSatisfy(\.isDigit) else { return nil }
   return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
 }

@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli), RFC 3720 appendix B.4, eight bytes at a step.
+// CRC-32C (Castagnoli), RFC 3720 appendix B.4. Short texts go bit by bit or byte by byte, long ones eight bytes at a
+// time: most letters are short, and a process that sends one should not compute tables first.
 
 /// The running checksum of a letter's body.
 package struct CRC32C {
@@ -47,12 +48,12 @@ package struct CRC32C {
     for _ in 0..<8 { state = state >> 1 ^ (state & 1 == 1 ? 0x82f6_3b78 : 0) }
   }
 
-  /// With fewer bytes than this, the table does not pay for its making.
+  /// With fewer bytes than this, computing the table costs more than it saves.
   private static let tiny = 128
-  /// With fewer bytes than this, eight at a step do not pay for the making of their tables.
+  /// With fewer bytes than this, computing the tables for eight bytes at a time costs more than they save.
   private static let short = 512
 
-  /// What a byte becomes: what its bits become, xored.
+  /// The effect of each byte: that of its bits, xored.
   private static let table: [UInt32] = {
     var table = [UInt32](repeating: 0, count: 256)
     var crc: UInt32 = 1
@@ -65,7 +66,7 @@ package struct CRC32C {
     return table
   }()
 
-  /// Table k tells what a byte becomes k bytes further on.
+  /// Table k has the effect of a byte that is followed by k others.
   private static let tables: [UInt32] = {
     var tables = table + [UInt32](repeating: 0, count: 7 << 8)
     for index in 256..<(8 << 8) {

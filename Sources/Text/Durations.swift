@@ -1,26 +1,7 @@
-// Durations as people write them, 250ms 30s 10m 2h 7d, and sizes, 500K 100M 1G: these in powers of 1024, as df -h and
-// ls -h count.
-
-/// Suffixes and what they stand for, the smallest first.
-private typealias Units = [(suffix: String, size: Int64)]
-
-/// Reads a whole number and its unit; nil for anything else, or more than the limit.
-private func amount(
-  _ text: some StringProtocol, in units: Units, digits most: Int, limit: Int64
-) -> Int64? {
-  let digits = text.utf8.prefix { $0.isDigit }
-  guard (1...most).contains(digits.count), let number = Int64(String(decoding: digits, as: UTF8.self)) else {
-    return nil
-  }
-  let suffix = text.dropFirst(digits.count)
-  guard let unit = units.first(where: { $0.suffix == suffix })?.size, number <= limit / unit else {
-    return nil
-  }
-  return number * unit
-}
+// Durations as people write them: 250ms 30s 10m 2h 7d. Reading never traps, and what is written is read back as the same.
 
 extension Duration {
-  private static let units: Units = [
+  private static let units: UnitTable = [
     ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
   ]
 
@@ -29,7 +10,7 @@ extension Duration {
 
   /// Reads a whole number and its unit; nil for anything else.
   package init?(postText text: some StringProtocol) {
-    guard let length = amount(text, in: Duration.units, digits: 15, limit: Duration.limit) else { return nil }
+    guard let length = number(text, in: Duration.units, limit: Duration.limit) else { return nil }
     self = .milliseconds(length)
   }
 
@@ -42,36 +23,15 @@ extension Duration {
     return "\(whole)ms"
   }
 
-  /// A program that uses the library may give any; here it is 136 years at most, forth or back.
+  /// A program that uses the library may give any duration; 136 years either way is the most that counts.
   private var bounded: (seconds: Int64, attoseconds: Int64) {
     min(max(self, .seconds(-(1 << 32))), .seconds(1 << 32)).components
   }
 
   package var milliseconds: Int64 { bounded.seconds * 1000 + bounded.attoseconds / 1_000_000_000_000_000 }
 
-  /// Rounded up: what is kept is never kept for less.
+  /// Rounded up, so that no letter is kept for less than it should be.
   package var wholeSeconds: Int64 { (milliseconds + 999) / 1000 }
 
   package var nanoseconds: Int64 { bounded.seconds * 1_000_000_000 + bounded.attoseconds / 1_000_000_000 }
-}
-
-package enum Sizes {
-  private static let units: Units = [
-    ("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40),
-  ]
-
-  /// Reads a whole number and its unit, in bytes; nil for anything else, or more than 2^60.
-  package static func bytes(_ text: some StringProtocol) -> Int64? {
-    amount(text.uppercased(), in: units, digits: 18, limit: 1 << 60)
-  }
-
-  /// In the largest unit of which there is one, rounded down: "0", "512", "3.1M", "99M". Below ten with a
-  /// decimal, as df -h has it; so what is less than another size never reads like more.
-  package static func text(_ bytes: Int64) -> String {
-    guard let (suffix, unit) = units.last(where: { bytes >= $0.size }) else { return "0" }
-    let whole = bytes / unit
-    if unit == 1 || whole >= 10 { return "\(whole)\(suffix)" }
-    let tenths = bytes % unit * 10 / unit
-    return tenths == 0 ? "\(whole)\(suffix)" : "\(whole).\(tenths)\(suffix)"
-  }
 }

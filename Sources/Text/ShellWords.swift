@@ -1,10 +1,10 @@
-// Command lines that need no shell, and words as a shell reads them (POSIX XCU 2.2).
+// Command lines as a shell reads them (POSIX XCU 2.2): which need no shell, and how words are quoted for one. A line that
+// is split here gives exactly the words that sh would give; all other lines are left to sh.
 
-/// StderrCapture of a command line.
 package enum ShellWords {
-  /// The words of a line, if it says no more than a program's path and its words: bare ones of harmless
-  /// characters, or in single quotes. Starting a shell would cost more than most handlers.
-  /// - Returns: nil if a shell must read it. So must a program without a slash: it may be a builtin.
+  /// The words of a line that has only a program's path and its arguments, each of harmless characters or in single
+  /// quotes. Starting a shell costs more than most handlers do.
+  /// - Returns: nil if a shell must read the line, also for a program without a slash: it may be a builtin.
   package static func plain(_ line: String) -> [[UInt8]]? {
     var words = [[UInt8]]()
     var word: [UInt8]?
@@ -29,8 +29,8 @@ package enum ShellWords {
     return words
   }
 
-  /// A line with files behind its words, as the shell's `$@`, unless it says itself where they belong.
-  /// - Returns: nil if nothing can be added: the line ends in a comment or in an operator.
+  /// The line with `"$@"` at its end, for files as arguments, unless it has `$@` already.
+  /// - Returns: nil if nothing can be added: the line ends in a comment or an operator.
   package static func adding(filesTo line: String) -> String? {
     if line.contains("$@") { return line }
     let bytes = Array(line.utf8)
@@ -43,7 +43,7 @@ package enum ShellWords {
     return line + " \"$@\""
   }
 
-  /// A word as sh reads it back: bare if it is harmless, else in single quotes.
+  /// The word, in single quotes unless it is harmless, so that sh reads it back.
   package static func quoted(_ word: String) -> String {
     if !word.isEmpty, word.utf8.allSatisfy(isHarmless) { return word }
     // Byte by byte: a Swift Character may be a quote with an accent on it, and sh sees the quote.

@@ -1,10 +1,10 @@
-// Dates in UTC, without a library: days from civil, after Howard Hinnant's chrono algorithms.
+// Dates in UTC, without a library, after Howard Hinnant's "days from civil". Any moment has a date; none traps.
 
-/// A moment as calendar and clock show it in UTC.
+/// A moment, as the calendar and the clock show it in UTC.
 package struct UTC {
   package let year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, weekday: Int
 
-  /// - Parameter seconds: since 1970-01-01 00:00 UTC; at most 2^40 before or after.
+  /// - Parameter seconds: since 1970-01-01 00:00 UTC; what is beyond 2^40 either way is cut off there.
   package init(seconds: Int64) {
     let seconds = min(max(seconds, -(1 << 40)), 1 << 40)
     let days = Int(seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400)

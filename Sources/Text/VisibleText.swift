@@ -1,11 +1,11 @@
-// Bytes from outside, fit for a message: decoded as UTF-8, with everything that could move the cursor, hide or reorder
-// text spelled out, so that no argument, file name or header can fool the terminal or its reader.
+// Foreign bytes as text for a message: decoded as UTF-8, with everything that could move the cursor, or hide or reorder
+// text, spelled out. No argument, file name or header can deceive a terminal or its reader.
 
 /// The bytes as one printable line: `\n`, `\t`, `\xff` for a byte that is not UTF-8 or is a control character,
 /// `\u{202e}` for other scalars that do not print.
-/// - Parameter limit: how many characters are shown; the rest becomes "...".
+/// - Parameter limit: the most scalars that are shown; the rest becomes "...".
 package func visible(_ bytes: [UInt8], limit: Int = .max) -> String {
-  // Nearly always.
+  // Most texts are plain.
   if bytes.count <= limit, bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) {
     return String(decoding: bytes, as: UTF8.self)
   }
@@ -27,7 +27,7 @@ package func visible(_ bytes: [UInt8], limit: Int = .max) -> String {
   return offset < bytes.count ? text + "..." : text
 }
 
-/// The same as one word of a sentence: in quotes when it is empty or has a space in it.
+/// The same, in quotes if it is empty or has a space: for one word of a sentence.
 package func visibleWord(_ bytes: [UInt8], limit: Int = .max) -> String {
   let text = visible(bytes, limit: limit)
   return text.isEmpty || text.contains(" ") ? "'\(text)'" : text

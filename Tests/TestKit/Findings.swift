@@ -26,9 +26,9 @@ extension Sandbox {
 
   /// Checks, repairs and checks again.
   /// - Parameters:
-  ///   - place: where the one finding shall be.
-  ///   - what: what shall be said of it.
-  ///   - repaired: what shall be said to have been done.
+  ///   - place: where the only finding shall be.
+  ///   - what: what the finding shall say.
+  ///   - repaired: how the finding shall say that it was repaired.
   package func expectRepair(
     _ place: String, _ what: String, repaired: String, at location: SourceLocation = #_sourceLocation
   ) throws {
@@ -48,7 +48,7 @@ extension Sandbox {
     if left.isEmpty { return }
     #expect(left.count == 1, "\(left)", sourceLocation: location)
     #expect(
-      left.first?.contains("/corrupt: holds 1 letter that was set aside") == true, "\(left)",
+      left.first?.contains("/corrupt: has 1 letter set aside") == true, "\(left)",
       sourceLocation: location)
     try script("rm -rf spool/*/*/corrupt")
     try expectClean(at: location)

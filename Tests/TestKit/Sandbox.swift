@@ -157,11 +157,11 @@ package final class Running {
   ///   - seconds: the longest wait; then it is killed.
   ///   - interruption: a descriptor; the program is also killed once that can be read.
   package func wait(
-    atMost seconds: Int64 = 60, orUntilReadable interruption: Int32 = -1
+    atMost seconds: Int64 = 60, orUntilReadable interruption: Int32? = nil
   ) throws -> Sandbox.Run {
     guard let child = child.take() else { throw Failure("waited for twice") }
     let ready = try waitReadable(
-      [child.ended.descriptor, interruption], atMost: seconds * 1_000_000_000)
+      [child.endDescriptor, interruption], atMost: seconds * 1_000_000_000)
     if !ready[0] { child.signal(.kill) }
     let code: Int32 =
       switch try child.reap() {

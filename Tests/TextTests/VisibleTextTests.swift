@@ -1,7 +1,7 @@
 import Testing
 import Text
 
-@Suite struct VisibleTests {
+@Suite struct VisibleTextTests {
   @Test(arguments: [
     (Array("plain".utf8), "plain"),
     (Array("Zoë 日本 🦉".utf8), "Zoë 日本 🦉"),

@@ -1,5 +1,5 @@
-// Three clocks: the wall clock for names and dates, the monotonic one for waiting, and the one that also counts while the
-// machine sleeps.
+// Three clocks, in nanoseconds: the wall clock for names and dates, a monotonic one for waiting, and one that also counts
+// while the machine sleeps.
 
 import Glibc
 
@@ -7,10 +7,10 @@ package enum Clock {
   /// Nanoseconds since 1970-01-01 UTC. May jump.
   package static var wall: Int64 { read(CLOCK_REALTIME) }
 
-  /// Nanoseconds since some moment before the process began. Never goes back.
+  /// Nanoseconds since a moment before the process began. Never goes back.
   package static var monotonic: Int64 { read(CLOCK_MONOTONIC) }
 
-  /// Nanoseconds since the machine was started, time asleep included. Never goes back.
+  /// Nanoseconds since the machine was started, those asleep included. Never goes back.
   package static var sinceBoot: Int64 { read(CLOCK_BOOTTIME) }
 
   private static func read(_ clock: clockid_t) -> Int64 {

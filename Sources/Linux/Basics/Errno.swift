@@ -1,15 +1,15 @@
-// The one error of this room. Expected failures are thrown as `Errno`; EBADF and
-// EFAULT can only be our own bug and trap on the spot; EINTR never leaves this file.
+// The one error of this target. What a system call reports is thrown as `Errno`, except for three: a call that a signal
+// interrupted (EINTR) is made again, and EBADF and EFAULT, which only a bug of ours can cause, trap.
 
 import Glibc
 
-/// An error number of the kernel, errno(3).
+/// An error of the kernel, errno(3).
 package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package let code: Int32
 
   package init(_ code: Int32) { self.code = code }
 
-  /// The kernel's own words: "No space left on device".
+  /// In words, strerror(3): "No space left on device".
   package var description: String {
     strerror(code).map { String(cString: $0) } ?? "error \(code)"
   }
@@ -36,18 +36,18 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let processFiles = Errno(EMFILE)
   package static let systemFiles = Errno(ENFILE)
   package static let noProgram = Errno(ENOEXEC)
-  /// Arguments and environment are larger than execve(2) takes.
+  /// Arguments and environment together are larger than execve(2) takes.
   package static let listTooLong = Errno(E2BIG)
   package static let fileTooLarge = Errno(EFBIG)
   package static let nameTooLong = Errno(ENAMETOOLONG)
 
-  /// The disk is full, by blocks, inodes or quota: the same call may succeed once there is space.
+  /// The disk or the quota is full: the same call may succeed when there is space.
   package var isFull: Bool { self == .noSpace || self == .quota }
 }
 
-/// Runs a system call, again when a signal interrupted it, and throws what it reports.
+/// Makes a system call, again if a signal interrupted it, and throws what it reports.
 ///
-/// `errno` is read here, before anything else can run and change it.
+/// `errno` is read here, before anything else can change it.
 @inline(__always)
 func check<Result: FixedWidthInteger & SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
   while true {

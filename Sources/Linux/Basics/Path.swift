@@ -1,17 +1,17 @@
-// File names are bytes. `String` would repair what is not UTF-8, and then name another file.
+// File names are bytes: `String` would repair what is not UTF-8, and so name another file. No path has a NUL.
 
 import Glibc
 import Text
 
-/// A path or file name exactly as the kernel sees it: any bytes but NUL.
+/// A path or file name as the kernel sees it: any bytes but NUL.
 package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
   /// The bytes and one NUL, so that a system call needs no copy.
   private var terminated: [UInt8]
 
-  // Each of these is written out: a generic one would look up conformances at run time, which
-  // costs every start of the program more than all its system calls.
+  // Each initializer is written out: a generic one looks up conformances at run time, which costs each start of the
+  // program more than all its system calls.
 
-  /// - Parameter bytes: the path; what stands behind a NUL is cut off, as the kernel would.
+  /// - Parameter bytes: the path, up to the first NUL.
   package init(_ bytes: ArraySlice<UInt8>) { self = bytes.withUnsafeBytes { Path(upToNUL: $0) } }
 
   package init(_ bytes: [UInt8]) { self.init(bytes[...]) }
@@ -31,7 +31,7 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
   package init(stringLiteral text: String) { self.init(text) }
 
-  /// A name that the kernel lends us.
+  /// A name in a buffer of the kernel; it has no NUL.
   package init(_ name: UnsafeRawBufferPointer) {
     terminated = []
     terminated.reserveCapacity(name.count + 1)
@@ -39,7 +39,7 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
     terminated.append(0)
   }
 
-  /// A C string that somebody else owns.
+  /// A C string, which is copied.
   package init(cString: UnsafePointer<CChar>) {
     self.init(UnsafeRawBufferPointer(start: cString, count: strlen(cString)))
   }
@@ -48,10 +48,10 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   package var isEmpty: Bool { terminated.count == 1 }
   package var isAbsolute: Bool { terminated[0] == UInt8(ascii: "/") }
 
-  /// For people: what is not UTF-8 or would steer a terminal is shown as `\x1b`.
+  /// For people: what is not UTF-8, or would steer a terminal, is shown as `\x1b`.
   package var description: String { visible(Array(bytes)) }
 
-  /// For programs: as it is, if it is UTF-8.
+  /// For programs: unchanged if it is UTF-8, else repaired.
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 
   package static func / (folder: Path, name: Path) -> Path {
@@ -64,21 +64,21 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
 
   package static func / (folder: Path, name: String) -> Path { folder / Path(name) }
 
-  /// Everything before the last slash: the directory that holds this name.
+  /// What is before the last slash: the directory that has this name.
   package var parent: Path {
     let path = withoutTrailingSlash.bytes
     guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return "." }
     return slash == path.startIndex ? "/" : Path(path[..<slash])
   }
 
-  /// `spool/` is `spool`, as a shell's completion writes it.
+  /// Without the slash that a shell's completion adds.
   package var withoutTrailingSlash: Path {
     var rest = bytes
     while rest.count > 1, rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
     return Path(rest)
   }
 
-  /// What stands behind the last slash.
+  /// What is behind the last slash.
   package var name: Path {
     guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return self }
     return Path(bytes[(slash + 1)...])
@@ -88,17 +88,17 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
     left.terminated.withUnsafeBytes { left in right.terminated.withUnsafeBytes { left.precedes($0) } }
   }
 
-  /// The same with a name that the kernel lends us: whether that is before this one.
+  /// Whether a name in a buffer of the kernel sorts before this one.
   package func follows(_ name: UnsafeRawBufferPointer) -> Bool {
     terminated.withUnsafeBytes { name.precedes(UnsafeRawBufferPointer(rebasing: $0[..<($0.count - 1)])) }
   }
 
-  /// Whether it has just these bytes; they need not become a path for that.
+  /// Whether it has exactly these bytes.
   package func isSame(as name: UnsafeRawBufferPointer) -> Bool {
     terminated.withUnsafeBytes { $0.count == name.count + 1 && $0.begins(with: name) }
   }
 
-  /// Lends the NUL-terminated bytes to one system call, run again while signals interrupt it.
+  /// Lends the path as a C string to a system call, which is made again if a signal interrupted it.
   @inline(__always)
   func call<Result: FixedWidthInteger & SignedInteger>(
     _ body: (UnsafePointer<CChar>) -> Result
@@ -119,9 +119,9 @@ package struct Path: Hashable, Comparable, Sendable, ExpressibleByStringLiteral,
   }
 }
 
-/// Names that the kernel lends us by the thousand: the C library compares them quicker than a loop does.
+/// Names in buffers of the kernel: there may be thousands, and the C library compares them faster than a loop.
 extension UnsafeRawBufferPointer {
-  /// Whether it comes first, byte by byte; of two that begin alike, the shorter.
+  /// Whether it sorts before the other, byte by byte; of two that begin alike, the shorter comes first.
   package func precedes(_ other: UnsafeRawBufferPointer) -> Bool {
     let order = compare(other, Swift.min(count, other.count))
     return order == 0 ? count < other.count : order < 0

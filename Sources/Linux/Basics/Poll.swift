@@ -1,14 +1,15 @@
-// Waiting: one ppoll(2) for everything.
+// Waiting: one ppoll(2) for everything. A signal may end a wait early; then nothing is ready, and the caller looks at its
+// deadlines.
 
 import CLinux
 import Glibc
 
-/// Waits until one of the descriptors can be read or the time is over.
+/// Waits until one of the descriptors can be read, or the time is over.
 /// - Parameters:
-///   - descriptors: to be watched for reading (or a hang-up).
-///   - nanoseconds: the longest wait; nil waits for as long as it takes.
-/// - Returns: for each descriptor whether it is ready; all false after a time-out.
-package func waitReadable(_ descriptors: [Int32], atMost nanoseconds: Int64?) throws(Errno) -> [Bool] {
+///   - descriptors: nil is never ready.
+///   - nanoseconds: the longest wait; nil: however long it takes.
+/// - Returns: for each descriptor whether it can be read, or has hung up; all false after a time-out.
+package func waitReadable(_ descriptors: [Int32?], atMost nanoseconds: Int64?) throws(Errno) -> [Bool] {
   try wait(readable: descriptors, writable: [], atMost: nanoseconds).readable
 }
 
@@ -18,13 +19,13 @@ package func isReadable(_ descriptor: Int32) -> Bool {
   return ready[0]
 }
 
-/// Waits until one of the descriptors can be read, or one written, or the time is over. Negative ones are
-/// passed over.
+/// Waits until one of the descriptors can be read, or one written, or the time is over.
 package func wait(
-  readable: [Int32], writable: [Int32], atMost nanoseconds: Int64?
+  readable: [Int32?], writable: [Int32?], atMost nanoseconds: Int64?
 ) throws(Errno) -> (readable: [Bool], writable: [Bool]) {
-  var set = readable.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-  set += writable.map { pollfd(fd: $0, events: Int16(POLLOUT), revents: 0) }
+  // poll(2) passes over -1.
+  var set = readable.map { pollfd(fd: $0 ?? -1, events: Int16(POLLIN), revents: 0) }
+  set += writable.map { pollfd(fd: $0 ?? -1, events: Int16(POLLOUT), revents: 0) }
   var limit = timespec()
   if let nanoseconds {
     let length = max(0, nanoseconds)
@@ -35,7 +36,6 @@ package func wait(
     let result = ppoll(&set, nfds_t(set.count), isBounded ? limit : nil, nil)
     return (result, errno)
   }
-  // A signal that nobody blocked is no reason to wait anew: the caller looks at its deadlines.
   if result < 0 && code != EINTR { throw Errno(code) }
   let ready = set.map { $0.revents != 0 }
   return (Array(ready.prefix(readable.count)), Array(ready.dropFirst(readable.count)))

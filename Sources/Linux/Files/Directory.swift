@@ -1,14 +1,19 @@
-// An open directory, and every change of names. Paths are relative to it, so a spool that is
-// renamed while we work stays the spool we opened.
+// An open directory, and every change of names.
+//
+// - A path is relative to the directory, so a spool that is renamed meanwhile stays the spool that was opened.
+// - A path may have several parts. A symlink as the last part is not followed, unless a parameter or an `OpenMode` says so;
+//   a symlink further up is followed.
+// - No change of names replaces a name, except `replace` (CrashSafety I13).
+// - A change of names is durable after `sync` of the directory, not before.
 
 import CLinux
 import Glibc
 
-/// A directory held open; its methods take names (or short relative paths) inside it.
+/// A directory that is open.
 package struct Directory: ~Copyable {
   package let file: File
 
-  /// - Parameter path: from the current directory, or absolute; symlinks are followed.
+  /// - Parameter path: absolute or from the current directory; symlinks are followed.
   package init(_ path: Path) throws(Errno) {
     file = File(owning: try path.call { Glibc.open($0, Directory.flags) })
   }
@@ -19,7 +24,8 @@ package struct Directory: ~Copyable {
 
   private var fd: Int32 { file.descriptor }
 
-  /// - Parameter following: whether the name may be a symlink; else that is ENOTDIR.
+  /// Opens a directory in this one.
+  /// - Parameter following: whether it may be a symlink; else a symlink is ENOTDIR.
   package borrowing func directory(_ name: Path, following: Bool = true) throws(Errno) -> Directory {
     let flags = Directory.flags | (following ? 0 : O_NOFOLLOW)
     return Directory(owning: try name.call { openat(fd, $0, flags) })
@@ -29,7 +35,7 @@ package struct Directory: ~Copyable {
     File(owning: try name.call { openat(fd, $0, mode.flags, mode.permissions) })
   }
 
-  /// Makes one directory, 0777 less the umask. EEXIST if the name is taken.
+  /// Makes a directory, 0777 less the umask. EEXIST if the name is taken.
   package borrowing func makeDirectory(_ name: Path) throws(Errno) {
     _ = try name.call { mkdirat(fd, $0, 0o777) }
   }
@@ -46,8 +52,8 @@ package struct Directory: ~Copyable {
     return Path(UnsafeRawBufferPointer(start: target, count: count))
   }
 
-  /// Moves a name; fails with EEXIST rather than replace one (or do nothing, between two links
-  /// of one inode, and report success).
+  /// Moves a name. EEXIST if the new one is taken, also by another link of the same file (where rename(2) would do
+  /// nothing and succeed).
   package borrowing func rename(
     _ name: Path, to target: borrowing Directory, _ newName: Path
   ) throws(Errno) {
@@ -55,13 +61,13 @@ package struct Directory: ~Copyable {
     try twoNames(name, newName) { clinux_rename_noreplace(from, $0, to, $1) }
   }
 
-  /// Moves a name over whatever bears the new one: for settings files, replaced whole or not at all.
+  /// Moves a name, and replaces the new one if it is taken: for settings files, which are replaced as a whole.
   package borrowing func replace(_ newName: Path, with name: Path) throws(Errno) {
     let fd = fd
     try twoNames(name, newName) { renameat(fd, $0, fd, $1) }
   }
 
-  /// Two names change places in one step, renameat2(2). EINVAL where the file system cannot.
+  /// Exchanges two names in one step, renameat2(2). EINVAL where the file system cannot.
   package borrowing func exchange(
     _ name: Path, with other: borrowing Directory, _ otherName: Path
   ) throws(Errno) {
@@ -69,7 +75,7 @@ package struct Directory: ~Copyable {
     try twoNames(name, otherName) { clinux_exchange(one, $0, two, $1) }
   }
 
-  /// A second name for the same inode. Never follows a symlink.
+  /// Gives the file a second name. A symlink itself gets one, not what it leads to.
   package borrowing func link(
     _ name: Path, into target: borrowing Directory, _ newName: Path
   ) throws(Errno) {
@@ -86,7 +92,7 @@ package struct Directory: ~Copyable {
     _ = try name.call { unlinkat(fd, $0, AT_REMOVEDIR) }
   }
 
-  /// What bears this name, symlinks not followed.
+  /// The status of a name; of a symlink, not of what it leads to.
   package borrowing func status(_ name: Path) throws(Errno) -> Status {
     var buffer = stat()
     _ = try name.call { fstatat(fd, $0, &buffer, AT_SYMLINK_NOFOLLOW) }
@@ -106,7 +112,7 @@ package struct Directory: ~Copyable {
   /// Makes everything on this directory's file system durable, syncfs(2).
   package borrowing func syncFileSystem() throws(Errno) { try file.syncFileSystem() }
 
-  /// Gives this directory the mode, the owner and the access control lists, acl(5), of another.
+  /// Gives this directory the owner, the mode and the access control lists, acl(5), of another.
   package borrowing func copyAccess(of other: borrowing Directory) throws(Errno) {
     let (own, wanted) = (try file.status(), try other.file.status())
     if (own.owner, own.group) != (wanted.owner, wanted.group) {
@@ -120,7 +126,7 @@ package struct Directory: ~Copyable {
     }
   }
 
-  /// Whether nothing lies in it, hidden names included.
+  /// Whether it has no names, not even hidden ones.
   package borrowing func isEmpty() throws(Errno) -> Bool {
     var isEmpty = true
     _ = try check { lseek(fd, 0, SEEK_SET) }
@@ -135,7 +141,7 @@ package struct Directory: ~Copyable {
   package borrowing func space() throws(Errno) -> Space { try file.space() }
 
   /// Takes the directory's own lock, flock(2), for as long as it stays open.
-  /// - Returns: false if somebody else has it.
+  /// - Returns: false if another open directory has it.
   package borrowing func tryLock() throws(Errno) -> Bool {
     do throws(Errno) {
       _ = try check { flock(fd, LOCK_EX | LOCK_NB) }
@@ -143,20 +149,19 @@ package struct Directory: ~Copyable {
     } catch .again { return false }
   }
 
-  /// Waits for the directory's own lock.
+  /// Takes the directory's own lock, and waits until it can.
   package borrowing func lock() throws(Errno) { _ = try check { flock(fd, LOCK_EX) } }
 
-  /// Calls `body` with each name but those that begin with a dot, in the file system's order.
-  ///
-  /// Names that appear or vanish during the walk may or may not be met; no other is missed.
-  /// - Parameter folder: walks through this directory inside it, opened for that; nil: through itself.
+  /// Calls `body` with each name that is not hidden, in the file system's order. It may miss names that appear or vanish
+  /// meanwhile, but no other.
+  /// - Parameter folder: a directory in this one, which is opened for that; nil: this one.
   package borrowing func forEachName(
     in folder: Path? = nil, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(Errno) {
     try forEachEntry(in: folder) { name, _ in if name.first != UInt8(ascii: ".") { body(name) } }
   }
 
-  /// Like ``forEachName(in:_:)``, hidden names too, with inode numbers; only `.` and `..` are left out.
+  /// The same with inode numbers, and with hidden names, except `.` and `..`.
   package borrowing func forEachEntry(
     in folder: Path? = nil, _ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Void
   ) throws(Errno) {
@@ -169,7 +174,7 @@ package struct Directory: ~Copyable {
     try walk(visit)
   }
 
-  /// From where it stands: at the start, if it has just been opened.
+  /// Calls `body` with each entry from the position on.
   /// - Parameter body: says whether to go on.
   private borrowing func walk(_ body: (UnsafeRawBufferPointer, _ inode: UInt64) -> Bool) throws(Errno) {
     let size = 32 << 10
@@ -178,7 +183,7 @@ package struct Directory: ~Copyable {
     while true {
       let filled: Int
       do throws(Errno) { filled = try check { clinux_getdents64(fd, buffer, UInt(size)) } } catch .noEntry {
-        return  // removed since it was opened, so empty
+        return  // it was removed since it was opened, so it is empty
       }
       if filled == 0 { return }
       var entry = buffer
@@ -190,7 +195,7 @@ package struct Directory: ~Copyable {
     }
   }
 
-  /// All names in byte order. For directories known to be small.
+  /// All names that are not hidden, in byte order. For directories that are known to be small.
   package borrowing func names() throws(Errno) -> [Path] {
     var found = [Path]()
     try forEachName { found.append(Path($0)) }
@@ -210,7 +215,7 @@ extension UnsafeRawBufferPointer {
   }
 }
 
-/// A call that takes two names at once.
+/// Makes a system call that takes two names.
 @inline(__always)
 private func twoNames(
   _ first: Path, _ second: Path,

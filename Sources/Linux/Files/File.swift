@@ -1,18 +1,19 @@
-// An open file: one owner, closed once, never retried (on Linux a failed close(2) has closed).
+// An open file. It has one owner and is closed once, when the owner goes: on Linux a failed close(2) has closed the file.
+// Every descriptor closes on exec. A failed read is never taken for the end of the file, and a write is whole or an error.
 
 import CLinux
 import Glibc
 
-/// A descriptor with one owner. It closes when the owner goes.
+/// A descriptor with one owner.
 package struct File: ~Copyable {
   package let descriptor: Int32
 
-  /// Takes over a descriptor that nobody else will close.
+  /// Takes over a descriptor that nothing else closes.
   package init(owning descriptor: Int32) { self.descriptor = descriptor }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { close(descriptor) }
 
-  /// Opens a path from the current directory's or the root's point of view.
+  /// Opens a path, absolute or from the current directory.
   package init(_ path: Path, _ mode: OpenMode) throws(Errno) {
     descriptor = try path.call { open($0, mode.flags, mode.permissions) }
   }
@@ -20,71 +21,56 @@ package struct File: ~Copyable {
   /// An unnamed file in memory, memfd_create(2), gone with its last descriptor.
   package static func inMemory() throws(Errno) -> File { File(owning: try check { clinux_memfd("post") }) }
 
-  /// Nobody can change a file in memory any more, whoever has it open, fcntl(2).
+  /// Makes a file in memory immutable for all that have it open, fcntl(2).
   package borrowing func seal() throws(Errno) {
     _ = try check { fcntl(descriptor, Int32(clinux_add_seals), Int32(clinux_seal_all)) }
   }
 
-  /// Gives the memory or blocks of a stretch back; it reads as zeros.
+  /// Frees the memory or blocks of a part, which then reads as zeros, fallocate(2).
   package borrowing func punchHole(from offset: Int64, length: Int64) throws(Errno) {
     _ = try check { fallocate(descriptor, Int32(clinux_punch_hole), off_t(offset), off_t(length)) }
   }
 
-  /// Reads up to the buffer's size. 0 is the end; an error is an error, never an end.
-  package borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
-    try check { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
-  }
-
+  /// Reads up to the buffer's size. 0 is the end.
+  /// - Parameter offset: nil: the position, which then moves.
   package borrowing func read(
-    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64? = nil
   ) throws(Errno) -> Int {
-    try check { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+    guard let offset else { return try check { Glibc.read(descriptor, buffer.baseAddress, buffer.count) } }
+    return try check { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
   }
 
-  /// Writes all bytes, however many calls that takes (a short write is followed by the rest).
-  package borrowing func write(_ bytes: UnsafeRawBufferPointer) throws(Errno) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let chunk = UnsafeRawBufferPointer(rebasing: rest)
-      let count = try check { Glibc.write(descriptor, chunk.baseAddress, chunk.count) }
-      rest = rest.dropFirst(count)
+  /// Writes all bytes, in as many calls as that takes.
+  /// - Parameter offset: nil: the position, which then moves.
+  package borrowing func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64? = nil) throws(Errno) {
+    var written = 0
+    while written < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[written...])
+      written += try check {
+        guard let offset else { return Glibc.write(descriptor, rest.baseAddress, rest.count) }
+        return pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(written))
+      }
     }
   }
 
-  /// Writes what can be written at once.
-  /// - Returns: how much that was. EAGAIN if nothing can.
-  package borrowing func writeSome(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
-    let outcome: Result<Int, Errno> = bytes.withUnsafeBytes { buffer in
-      do throws(Errno) {
-        return .success(try check { Glibc.write(descriptor, buffer.baseAddress, buffer.count) })
-      } catch { return .failure(error) }
-    }
-    return try outcome.get()
-  }
-
-  package borrowing func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
-    var rest = bytes[...]
-    var position = offset
-    while !rest.isEmpty {
-      let chunk = UnsafeRawBufferPointer(rebasing: rest)
-      let count = try check { pwrite(descriptor, chunk.baseAddress, chunk.count, off_t(position)) }
-      rest = rest.dropFirst(count)
-      position += Int64(count)
-    }
-  }
-
-  /// - Parameter offset: nil: at the position.
   package borrowing func write(_ bytes: [UInt8], at offset: Int64? = nil) throws(Errno) {
-    let failure: Errno? = bytes.withUnsafeBytes { buffer in
-      do throws(Errno) {
-        if let offset { try write(buffer, at: offset) } else { try write(buffer) }
-        return nil
-      } catch { return error }
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Errno) in
+      try write(UnsafeRawBufferPointer(bytes), at: offset)
     }
-    if let failure { throw failure }
   }
 
-  /// Writes the whole content of another file at our position.
+  package borrowing func write(_ text: String) throws(Errno) { try write(Array(text.utf8)) }
+
+  /// Writes what can be written without waiting.
+  /// - Returns: how many bytes.
+  /// - Throws: EAGAIN, if nothing can be written now.
+  package borrowing func writeSome(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Errno) in
+      try check { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+    }
+  }
+
+  /// Writes the whole content of another file, at the position.
   package borrowing func write(contentOf source: borrowing File) throws(Errno) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
     defer { buffer.deallocate() }
@@ -97,13 +83,11 @@ package struct File: ~Copyable {
     }
   }
 
-  package borrowing func write(_ text: String) throws(Errno) { try write(Array(text.utf8)) }
-
-  /// Everything from the current position on.
-  /// - Parameter limit: the most bytes to hold; a longer file is cut there.
+  /// Everything from the position on.
+  /// - Parameter limit: the most bytes that are read; a longer file is cut there.
   package borrowing func readAll(limit: Int) throws(Errno) -> [UInt8] {
     var content = [UInt8]()
-    // Not filled with zeros first: memory that no read reaches is never touched.
+    // Not filled with zeros: memory that no read reaches is never touched.
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: min(limit, 64 << 10), alignment: 16)
     defer { chunk.deallocate() }
     while content.count < limit {
@@ -114,26 +98,19 @@ package struct File: ~Copyable {
     return content
   }
 
-  /// Moves the position that this descriptor shares with every copy of it.
+  /// Moves the position, which all copies of this descriptor share.
   package borrowing func seek(to offset: Int64) throws(Errno) {
     _ = try check { lseek(descriptor, off_t(offset), SEEK_SET) }
   }
 
-  /// Reading and writing never wait, through every copy of this descriptor.
+  /// From now on reading and writing never wait, also through copies of this descriptor.
   package borrowing func setNonBlocking() throws(Errno) {
     _ = try check { fcntl(descriptor, F_SETFL, O_NONBLOCK) }
   }
 
-  /// Every write goes to the end of the file, through every copy of this descriptor.
+  /// From now on every write goes to the end of the file, also through copies of this descriptor.
   package borrowing func setAppending() throws(Errno) {
     _ = try check { fcntl(descriptor, F_SETFL, O_APPEND) }
-  }
-
-  /// A pipe, pipe2(2): what is written at one end is read at the other. Each closes on exec.
-  package static func pipe() throws(Errno) -> (reading: Int32, writing: Int32) {
-    var ends: [Int32] = [-1, -1]
-    _ = try check { pipe2(&ends, O_CLOEXEC) }
-    return (ends[0], ends[1])
   }
 
   /// Reserves blocks, posix_fallocate(3): later writes there cannot meet a full disk.
@@ -142,17 +119,17 @@ package struct File: ~Copyable {
     if code != 0 { throw Errno(code) }
   }
 
-  /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing.
+  /// fsync(2). A failure is final for this file: a second call would succeed and prove nothing (CrashSafety I16).
   package borrowing func sync() throws(Errno) { _ = try check { fsync(descriptor) } }
 
-  /// Lets the kernel begin to write what is to be synced soon: several files at once, instead of one after another.
+  /// Starts writing what will be synced soon, so that the kernel writes several files at once.
   package borrowing func startWriting() { _ = clinux_start_writing(descriptor) }
 
-  /// syncfs(2): everything on the file's file system becomes durable. It reports errors since this file was opened
-  /// (Linux 5.8), which may have been met by other files.
+  /// syncfs(2): makes everything on the file's file system durable. It reports the errors since this file was opened
+  /// (Linux 5.8), also those of other files.
   package borrowing func syncFileSystem() throws(Errno) { _ = try check { clinux_syncfs(descriptor) } }
 
-  /// How much of the file's file system is free.
+  /// How much of the file's file system is free, fstatvfs(3).
   package borrowing func space() throws(Errno) -> Space {
     var buffer = statvfs()
     _ = try check { fstatvfs(descriptor, &buffer) }
@@ -167,7 +144,7 @@ package struct File: ~Copyable {
       inodes: Int64(clamping: buffer.f_files))
   }
 
-  /// What a path leads to, symlinks followed. Nothing is opened, so nobody is woken.
+  /// What a path leads to, symlinks followed. Opens nothing, so it wakes no process at the other end of a FIFO.
   package static func status(of path: Path) throws(Errno) -> Status {
     var buffer = stat()
     _ = try path.call { stat($0, &buffer) }
@@ -180,12 +157,12 @@ package struct File: ~Copyable {
     return Status(buffer)
   }
 
-  /// fchmod(2): for its owner and root only.
+  /// fchmod(2): for the owner and root only.
   package borrowing func setPermissions(_ permissions: UInt32) throws(Errno) {
     _ = try check { fchmod(descriptor, mode_t(permissions)) }
   }
 
-  /// fchown(2): for root only, mostly.
+  /// fchown(2): only root may give a file to another user.
   package borrowing func setOwner(_ owner: UInt32, group: UInt32) throws(Errno) {
     _ = try check { fchown(descriptor, owner, group) }
   }
@@ -204,12 +181,32 @@ package struct File: ~Copyable {
   }
 }
 
-/// What fstatvfs(3) tells of a file system.
+extension File {
+  /// What a file of /proc or /sys says; nil if it cannot be read.
+  static func text(of path: Path, limit: Int) -> String? {
+    (try? File(path, .readFollowing).readAll(limit: limit)).map { String(decoding: $0, as: UTF8.self) }
+  }
+}
+
+/// A pipe, pipe2(2): what is written at one end is read at the other.
+@frozen package struct Pipe: ~Copyable {
+  package let reading: File
+  package let writing: File
+
+  package init() throws(Errno) {
+    var ends: [Int32] = [0, 0]
+    _ = try check { pipe2(&ends, O_CLOEXEC) }
+    reading = File(owning: ends[0])
+    writing = File(owning: ends[1])
+  }
+}
+
+/// How much of a file system is free.
 package struct Space: Hashable, Sendable {
-  /// Free for unprivileged users, as df(1) shows it, in bytes; and of how many.
+  /// Bytes that are free for users other than root, as df(1) shows them, and all bytes.
   package var free: Int64
   package var size: Int64
-  /// Free inodes, and of how many; 0 of 0, where the file system makes them as it needs them (btrfs).
+  /// Free inodes, and all; 0 of 0 where the file system makes them as needed (btrfs).
   package var freeInodes: Int64
   package var inodes: Int64
 
@@ -221,19 +218,19 @@ package struct Space: Hashable, Sendable {
   }
 }
 
-/// How a file is opened. Every mode closes on exec and makes no terminal ours.
+/// How a file is opened. Every mode closes on exec and takes no controlling terminal.
 package enum OpenMode: Sendable {
-  /// To be read. Never follows a symlink at the end, never blocks on a FIFO.
+  /// For reading. Never follows a symlink in the last part, never blocks on a FIFO.
   case read
-  /// To be read, following symlinks, waiting for a FIFO's writer: a path that a person typed.
+  /// For reading: a path that a person typed. Follows symlinks, waits for a FIFO's writer.
   case readFollowing
-  /// To be read, following symlinks, never blocking on a FIFO: a file of settings.
+  /// For reading: a settings file. Follows symlinks, never blocks on a FIFO.
   case readSettings
-  /// To be written. Never blocks: a FIFO that nobody has open for reading is ENXIO.
+  /// For writing. Never follows a symlink in the last part, never blocks: a FIFO without a reader is ENXIO.
   case write
-  /// Made by this call, or EEXIST; open for reading and writing whatever the permissions say.
+  /// Created by this call, or EEXIST; for reading and writing, whatever the permissions say.
   case create(permissions: UInt32)
-  /// Made if missing, and only ever added to.
+  /// Created if missing; for adding at the end.
   case append(permissions: UInt32)
 
   var flags: Int32 {
@@ -256,7 +253,7 @@ package enum OpenMode: Sendable {
   }
 }
 
-/// What stat(2) tells of a file.
+/// The status of a file, stat(2).
 package struct Status: Sendable {
   package enum Kind: Sendable { case regular, directory, symlink, fifo, other }
 
@@ -268,14 +265,13 @@ package struct Status: Sendable {
   package let owner: UInt32
   package let group: UInt32
   package let permissions: UInt32
-  /// Last change of the content, seconds since 1970. What a file system tells beyond 2^40 is cut off there: so far, one
-  /// may reckon with it.
+  /// Last change of the content, seconds since 1970; cut off at 2^40 either way, so that sums do not overflow.
   package let modified: Int64
-  /// What that has beyond whole seconds, in nanoseconds.
+  /// The part of that below a second, in nanoseconds.
   package let modifiedNanoseconds: Int
-  /// Last change of anything about the file, its names too, seconds since 1970. Nobody can set it back.
+  /// Last change of the file or its names, seconds since 1970. No user can set it back.
   package let changed: Int64
-  /// When it was read last, as far as the mount takes note of that, seconds since 1970.
+  /// Last read, as far as the mount records it, seconds since 1970.
   package let accessed: Int64
 
   init(_ buffer: stat) {

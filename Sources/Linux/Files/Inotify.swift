@@ -1,8 +1,8 @@
-// inotify(7): a hint that something changed. The directory is the truth.
+// inotify(7): hints that something changed. The directory is the truth: events may be dropped, and then one says so.
 
 import Glibc
 
-/// A queue of hints from the kernel.
+/// A queue of events.
 package struct Inotify: ~Copyable {
   package let file: File
 
@@ -10,14 +10,14 @@ package struct Inotify: ~Copyable {
     file = File(owning: try check { inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK)) })
   }
 
-  /// What to be told of.
+  /// Kinds of events.
   package struct Mask: OptionSet, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// A name appeared: made, linked or moved here.
+    /// A name was made, linked or moved here.
     package static let arrived = Mask(rawValue: UInt32(IN_CREATE) | UInt32(IN_MOVED_TO))
-    /// A name went: removed or moved away.
+    /// A name was removed or moved away.
     package static let left = Mask(rawValue: UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM))
     /// A file here was written and closed.
     package static let written = Mask(rawValue: UInt32(IN_CLOSE_WRITE))
@@ -26,19 +26,18 @@ package struct Inotify: ~Copyable {
   }
 
   package struct Event: Sendable {
-    /// The watch that saw it; -1 when the queue overflowed.
-    package let watch: Int32
+    /// The watch that saw it; nil: the queue overflowed, and the kernel dropped events.
+    package let watch: Int32?
     /// The name inside the watched directory; empty for the directory itself.
     package let name: Path
-    /// The kernel dropped events: whatever was watched must be looked at anew.
-    package let overflowed: Bool
-    /// The watch no longer exists.
+    package var overflowed: Bool { watch == nil }
+    /// The watch does not exist any more.
     package let ended: Bool
     /// The watched directory was removed or moved.
     package let selfGone: Bool
   }
 
-  /// Watches a directory. ENOSPC means the user's watches are used up (fs.inotify.max_user_watches).
+  /// Watches a directory. ENOSPC: the watches of this user are used up (fs.inotify.max_user_watches).
   package borrowing func watch(_ path: Path, _ mask: Mask) throws(Errno) -> Int32 {
     try path.call { inotify_add_watch(file.descriptor, $0, mask.rawValue | UInt32(IN_ONLYDIR)) }
   }
@@ -47,7 +46,7 @@ package struct Inotify: ~Copyable {
     _ = inotify_rm_watch(file.descriptor, watch)  // EINVAL: the kernel was quicker
   }
 
-  /// Takes one buffer of pending events; an empty list when there are none.
+  /// Takes pending events, one buffer at most; empty if there are none.
   package borrowing func events() throws(Errno) -> [Event] {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 8)
     defer { buffer.deallocate() }
@@ -62,9 +61,8 @@ package struct Inotify: ~Copyable {
       let field = buffer[(offset + 16)..<(offset + 16 + length)]
       events.append(
         Event(
-          watch: watch,
+          watch: mask & UInt32(IN_Q_OVERFLOW) != 0 ? nil : watch,
           name: Path(Array(field.prefix { $0 != 0 })),
-          overflowed: mask & UInt32(IN_Q_OVERFLOW) != 0,
           ended: mask & UInt32(IN_IGNORED) != 0,
           selfGone: Mask(rawValue: mask).intersection(.selfGone) != []))
       offset += 16 + length

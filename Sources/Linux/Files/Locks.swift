@@ -1,6 +1,6 @@
-// Byte-range locks of the open file description, fcntl_locking(2): they last as long as any
-// descriptor of that open file in any process, so a handler that inherits one keeps it, and the
-// kernel drops it at the last close, however the holders die. No pid, no time-out, no clock.
+// Byte-range locks of the open file description, fcntl_locking(2). One lasts as long as any descriptor of that open file
+// in any process: a handler that inherits the descriptor keeps the lock, and the kernel clears it at the last close,
+// however the processes ended. No pid, no time-out, no clock. An open file is not shown its own locks.
 
 import CLinux
 import Glibc
@@ -13,8 +13,8 @@ extension File {
     case exclusive
   }
 
-  /// Takes the lock on one byte of the file, which need not exist.
-  /// - Returns: false if another open file holds it in the way.
+  /// Takes the lock on one byte, which the file need not have.
+  /// - Returns: false if a lock of another open file forbids it.
   package borrowing func tryLock(_ kind: LockKind, byte: UInt64) throws(Errno) -> Bool {
     var range = lockRange(kind == .shared ? F_RDLCK : F_WRLCK, byte)
     do throws(Errno) {
@@ -23,7 +23,7 @@ extension File {
     } catch .again { return false } catch .denied { return false }
   }
 
-  /// Whether any other open file holds a lock on this byte, of either kind, or on one of those behind it.
+  /// Whether another open file has a lock, of either kind, on one of `count` bytes.
   package borrowing func isLocked(byte: UInt64, count: Int = 1) throws(Errno) -> Bool {
     var range = lockRange(F_WRLCK, byte)
     range.l_len = off_t(count)

@@ -1,13 +1,12 @@
-// What the kernel has in memory, proc_meminfo(5).
+// What the kernel keeps in memory, proc_meminfo(5).
 
 package enum Memory {
-  /// How much was written to files, of all file systems, and is not on their disks yet, bytes; nil if /proc does
-  /// not tell.
+  /// How much was written to files and is not on their disks yet, bytes; nil if /proc does not tell.
   package static var unwritten: Int64? {
-    Mount.text("/proc/meminfo", limit: 8192).flatMap { unwritten(in: $0) }
+    File.text(of: "/proc/meminfo", limit: 8192).flatMap { unwritten(in: $0) }
   }
 
-  /// The sum of the lines `Dirty:` and `Writeback:`, which are in KiB.
+  /// The sum of the lines `Dirty:` and `Writeback:`, which count KiB.
   static func unwritten(in text: String) -> Int64? {
     var sum: Int64 = 0
     var count = 0

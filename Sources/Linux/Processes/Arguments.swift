@@ -1,9 +1,9 @@
-// The words of the command line, as bytes: `CommandLine.arguments` would repair what is not UTF-8.
+// The command line as bytes: `CommandLine.arguments` would repair what is not UTF-8.
 
 import Glibc
 
 package enum Arguments {
-  /// All but the program's own name.
+  /// All words after the program's own name.
   package static var words: [[UInt8]] {
     var words = [[UInt8]]()
     for index in 1..<max(1, Int(CommandLine.argc)) {
@@ -13,7 +13,7 @@ package enum Arguments {
     return words
   }
 
-  /// Whether the command line is this one word. Asked before anything else is set up.
+  /// Whether the command line is just this word. Needs nothing to be set up.
   package static func are(_ word: StaticString) -> Bool {
     guard CommandLine.argc == 2, let given = CommandLine.unsafeArgv[1] else { return false }
     return strlen(given) == word.utf8CodeUnitCount

@@ -1,4 +1,4 @@
-// Datagrams to a socket of this machine, unix(7): how a service tells its manager how it is.
+// Datagrams to a socket of this machine, unix(7), by which a service reports to its manager. Sending never waits.
 
 import Glibc
 
@@ -10,8 +10,8 @@ package struct DatagramSocket: ~Copyable {
   /// The longest address, bytes: `sun_path` of unix(7).
   private static let addressLimit = 108
 
-  /// - Parameter address: the path of the socket; with `@` in front, an abstract name.
-  /// - Throws: invalid, for an address of another kind.
+  /// - Parameter address: the absolute path of the socket; with `@` in front, an abstract name.
+  /// - Throws: EINVAL, for an address of another kind.
   package init(to address: Path) throws(Errno) {
     var bytes = Array(address.bytes)
     guard (2..<DatagramSocket.addressLimit).contains(bytes.count) else { throw .invalid }
@@ -21,7 +21,7 @@ package struct DatagramSocket: ~Copyable {
     self.address = bytes
   }
 
-  /// Sends one datagram, without ever waiting.
+  /// Sends one datagram.
   package borrowing func send(_ text: String) throws(Errno) {
     var target = sockaddr_un()
     target.sun_family = sa_family_t(AF_UNIX)

@@ -1,18 +1,18 @@
-// Who and where we are: host, process, user, environment, random bits.
+// The machine and the process: names, numbers, environment, random bits.
 
 import CLinux
 import Glibc
 import Text
 
 package enum Host {
-  /// The node's name as uname(2) tells it, unchanged.
+  /// The name of the machine, uname(2).
   package static var name: String {
     var names = utsname()
     guard uname(&names) == 0 else { return "localhost" }
     return withUnsafeBytes(of: &names.nodename) { visible(Array($0.prefix { $0 != 0 })) }
   }
 
-  /// Whether the kernel is of this version or newer, as uname(2) tells it.
+  /// Whether the kernel has this version or a newer one, uname(2).
   package static func hasKernel(_ major: Int, _ minor: Int) -> Bool {
     var names = utsname()
     guard uname(&names) == 0 else { return false }
@@ -28,12 +28,10 @@ package enum Host {
     return numbers.count == 2 && (numbers[0], numbers[1]) >= (major, minor)
   }
 
-  /// Another one each time the machine starts, random(4); empty if /proc does not tell.
+  /// A new one each time the machine starts, random(4); empty if /proc does not tell.
   package static var bootID: String {
-    guard let file = try? File("/proc/sys/kernel/random/boot_id", .readFollowing),
-      let bytes = try? file.readAll(limit: 64)
-    else { return "" }
-    return visible(Array(bytes.prefix { $0 != UInt8(ascii: "\n") }))
+    let text = File.text(of: "/proc/sys/kernel/random/boot_id", limit: 64) ?? ""
+    return visible(String(text.prefix { $0 != "\n" }))
   }
 
   package static var processID: Int32 { getpid() }
@@ -49,18 +47,18 @@ package enum Host {
     return bits
   }
 
-  /// A random number from 0 to below a limit.
+  /// A random number, at least 0 and less than a limit.
   package static func random(below limit: Int64) -> Int64 {
     Int64(UInt64(limit).multipliedFullWidth(by: UInt64(random) << 32).high)
   }
 
-  /// A variable of the environment, as bytes; nil when unset or empty.
+  /// A variable of the environment; nil if it is unset or empty.
   package static func environment(_ name: String) -> Path? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }
     return Path(cString: value)
   }
 
-  /// Everything in the environment, as `NAME=value` bytes.
+  /// The whole environment, as `NAME=value`.
   package static var allEnvironment: [Path] {
     var entries = [Path]()
     var next = Glibc.environ
@@ -71,37 +69,10 @@ package enum Host {
     return entries
   }
 
-  /// The user's login name: /etc/passwd, else what `getent passwd` knows (LDAP and the like), else
-  /// the number. getpwuid(3) is left alone: in a static program it needs the libraries of the day.
-  package static var userName: String {
-    let id = userID
-    let users = try? File("/etc/passwd", .readFollowing).readAll(limit: 16 << 20)
-    if let name = users.flatMap({ loginName(of: id, in: $0) }) { return name }
-    let user = try? Child.output(of: ["getent", "passwd", Path(String(id))])
-    return user.flatMap { loginName(of: id, in: Array($0.utf8)) } ?? String(id)
-  }
-
   /// The current directory.
   package static func workingDirectory() throws(Errno) -> Path {
     guard let bytes = getcwd(nil, 0) else { throw Errno(errno) }
     defer { free(bytes) }
     return Path(cString: bytes)
   }
-}
-
-/// The first field of the passwd(5) line whose third is this user's number. By bytes: to take the file for text
-/// would cost every letter's sender more time than all its system calls.
-func loginName(of id: UInt32, in text: [UInt8]) -> String? {
-  let (newline, colon) = (UInt8(ascii: "\n"), UInt8(ascii: ":"))
-  let wanted = Array(String(id).utf8)
-  var rest = text[...]
-  while !rest.isEmpty {
-    let line = rest.prefix { $0 != newline }
-    rest = rest.dropFirst(line.count + 1)
-    let name = line.prefix { $0 != colon }
-    let password = line.dropFirst(name.count + 1).prefix { $0 != colon }
-    let number = line.dropFirst(name.count + 1 + password.count + 1).prefix { $0 != colon }
-    if !name.isEmpty, number.elementsEqual(wanted) { return String(decoding: name, as: UTF8.self) }
-  }
-  return nil
 }

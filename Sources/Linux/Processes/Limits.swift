@@ -1,24 +1,22 @@
-// What a process may use, getrlimit(2).
-//
-// How many files may be open: a watcher of many handlers needs more than the usual 1024; but its children get what it
-// was given itself, for some programs break with descriptors above that (select(2)).
+// Limits of a process, getrlimit(2). A watcher with many handlers needs more descriptors than the usual 1024. Its children
+// get the limit that it was started with, because some programs break with higher descriptors (select(2)).
 
 import Glibc
 
 package enum OpenFiles {
-  /// The limit that we were given, if we have raised it. Written once, before there are children.
+  /// The limit that we were started with, if we have raised it. Written once, before there are children.
   nonisolated(unsafe) private static var given: rlimit?
   nonisolated(unsafe) private static var raised = rlimit()
 
-  /// No more than this is asked for.
+  /// The most that is asked for.
   private static let enough: rlim_t = 8192
 
-  /// How many descriptors we may have open at once.
+  /// How many descriptors we may have open.
   package static var limit: Int {
     current(RLIMIT_NOFILE).map { Int(clamping: $0.rlim_cur) } ?? 0
   }
 
-  /// Raises our own limit as far as that is allowed and of use.
+  /// Raises our own limit as far as is allowed and useful.
   package static func raiseLimit() {
     guard given == nil, let limit = current(RLIMIT_NOFILE) else { return }
     raised = limit
@@ -29,7 +27,7 @@ package enum OpenFiles {
   /// How many descriptors a child may have open.
   static var childLimit: Int { given.map { Int(clamping: $0.rlim_cur) } ?? limit }
 
-  /// Runs what makes a child with the limit that we were given.
+  /// Makes a child under the limit that we were started with.
   static func withGivenLimit<Result>(_ makeChild: () -> Result) -> Result {
     guard var given else { return makeChild() }
     set(&given)
@@ -48,12 +46,12 @@ private func current(_ resource: __rlimit_resource) -> rlimit? {
   return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 ? limit : nil
 }
 
-/// What execve(2) takes of arguments and environment, bytes.
+/// The sizes that execve(2) takes of arguments and environment, bytes.
 package enum ExecLimits {
   /// The longest string, its NUL included (MAX_ARG_STRLEN).
   package static let longest = 128 << 10
 
-  /// All strings together, and a pointer for each: a quarter of the stack's limit, within bounds.
+  /// All strings and a pointer for each: a quarter of the stack's limit, within bounds.
   package static var all: Int {
     guard let limit = current(RLIMIT_STACK) else { return longest }
     return min(max(Int(clamping: limit.rlim_cur / 4), longest), 6 << 20)

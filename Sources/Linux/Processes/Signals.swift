@@ -1,5 +1,5 @@
-// Signals: what would kill us in the middle of a write is ignored, what asks us to stop is read
-// from a descriptor, in the same poll as everything else.
+// Signals: those that would end the process in the middle of a write are ignored, and those that ask it to stop are read
+// from a descriptor, in the same poll as everything else. No signal handler ever runs.
 
 import CLinux
 import Glibc
@@ -12,17 +12,17 @@ package enum Signal: Int32, Sendable {
 }
 
 package enum Signals {
-  /// SIGPIPE and SIGXFSZ would end the process between two calls; ignored, the write itself fails.
+  /// Ignores SIGPIPE and SIGXFSZ, so that the write fails instead.
   package static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
   }
 
-  /// SIGCHLD may have been left ignored by our parent; then no child could be waited for. Once is enough.
+  /// Our parent may have left SIGCHLD ignored, and then no child can be waited for. Evaluated once.
   static let readyForChildren: Void = { _ = signal(SIGCHLD, SIG_DFL) }()
 }
 
-/// Signals that arrive as readable data, signalfd(2). Their usual effect is off from then on.
+/// A file from which signals are read, signalfd(2). It blocks them, so they have no other effect any more.
 package struct SignalFile: ~Copyable {
   package let file: File
 
@@ -35,7 +35,7 @@ package struct SignalFile: ~Copyable {
     file = File(owning: try check { signalfd(-1, &set, flags) })
   }
 
-  /// The next signal that has arrived; nil when there is none.
+  /// The next signal that has arrived; nil: none.
   package borrowing func next() throws(Errno) -> Signal? {
     var info = signalfd_siginfo()
     do throws(Errno) {

@@ -1,166 +1,151 @@
-// Topics: unfinished work of senders, subscribers and passers-by, and who has subscribed.
+// Topics: what dead senders and subscribers left unfinished, and who has subscribed.
 
 import Linux
 
 extension Inspection {
   func check(topic name: Name) {
     let layout = TopicLayout(name)
-    guard let room = enter(layout.root, as: "topic") else { return }
+    guard let subject = checkRoot(layout.root, as: "topic") else { return }
     checkSettings(layout.settings, .topic)
     let make = { () throws(PostError) in try self.office.makeTopic(name) }
-    guard isMade(room, layout.required, "post send \(name) makes it", make) else { return }
+    guard checkParts(layout.required, of: subject, creator: "post send \(name)", make) else { return }
     guard let topic = try? office.topic(name) else { return }  // gone meanwhile
-    for folder in layout.required + [layout.held, layout.corrupt] { checkDirectory(folder, of: room) }
+    for folder in layout.required + [layout.held, layout.corrupt] { checkDirectory(folder, of: subject) }
     checkCorrupt(layout.corrupt)
-    checkDebris(in: layout.tmp, of: room, layout.corrupt)
-    // Before the work of others is finished: what is corrupt shall not be delivered.
-    var count = 0
-    checkBags(of: room)
-    for folder in [layout.new] + heldFolders(of: topic) + folders(of: layout.cur) {
-      for entry in names(in: folder) {
-        count += 1
-        checkLetter(entry, in: folder, of: room) { (how) throws(PostError) in
-          try setAside(entry, from: folder, of: topic, room, how)
-        }
-      }
+    checkDebris(in: layout.tmp, of: subject, corrupt: layout.corrupt)
+    checkBags(of: subject)
+    let held = heldNames(of: topic).map { layout.held(for: $0) }
+    let count = checkLetters(in: [layout.new] + held + folders(of: layout.cur), of: subject) {
+      (entry, folder, _) throws(PostError) in
+      try setAside(entry, from: folder, of: topic, subject)
     }
-    finishWork(in: topic)
-    checkReaders(of: topic)
+    checkUnfinished(in: topic)
+    checkOverlooked(in: topic)
     checkSubscribers(of: topic)
-    tell("looked at \(layout.root): \(letters(count))")
+    progress("checked \(layout.root): \(letters(count))")
   }
 
+  /// Under the topic's lock, so that no finisher or subscriber uses the file meanwhile.
   private func setAside(
-    _ entry: Path, from folder: Path, of topic: Topic, _ room: Room, _ how: String
+    _ entry: Path, from folder: Path, of topic: Topic, _ subject: Subject
   ) throws(PostError) -> Outcome {
     let (path, corrupt) = (folder / entry, topic.layout.corrupt)
-    return try settingAside(corrupt, of: room) { () throws(PostError) in
-      var outcome = Outcome.left("another process is at work in the topic; run it again")
-      // Nobody sorts it, or links it for a new subscriber, meanwhile.
+    return try setAside(in: corrupt, of: subject) { () throws(PostError) in
+      var outcome = Outcome.failed("another process is at work in the topic; run post check again")
       _ = try topic.withLock { () throws(PostError) in
         if folder == topic.layout.new, case .inHands = office.isAbandoned(path) {
-          outcome = .left("its sender is at work on it; run it again")
+          outcome = .failed("its sender is still at work on it; run post check again")
           return
         }
         do throws(Errno) {
           try office.setAside(path, in: corrupt)
-          outcome = .done("set aside in \(corrupt)")
-        } catch .noEntry { outcome = .gone } catch { throw PostError(error, "cannot be set aside") }
+          outcome = .repaired("set aside in \(corrupt)")
+        } catch .noEntry { outcome = .gone } catch { throw PostError(error, "it cannot be set aside") }
       }
       return outcome
     }
   }
 
-  /// Tells of letters that a mail reader put into cur/ before subscribers had them.
-  private func checkReaders(of topic: Topic) {
+  /// Reports letters that a mail reader moved to cur/ before subscribers had them.
+  private func checkOverlooked(in topic: Topic) {
     let words = { () -> String? in (try? topic.wordsOnOverlooked()) ?? nil }
-    guard let what = lasting([words()].compactMap { $0 }, { _ in [words()].compactMap { $0 } }).first else {
-      return
-    }
-    found(.overlooked, topic.layout.cur, what, cure: "delivers them") { () throws(PostError) in
+    guard let what = recheck(words) else { return }
+    report(.overlooked, topic.layout.cur, what, repair: "delivers them") { () throws(PostError) in
       guard try topic.deliverOverlooked() else {
-        return .left("another process is at work in the topic; run it again")
+        return .failed("another process is at work in the topic; run post check again")
       }
-      return words() == nil ? .done("delivered") : .left("some could not be delivered; run it again")
+      return words() == nil
+        ? .repaired("delivered") : .failed("some could not be delivered; run post check again")
     }
   }
 
   // MARK: Unfinished work
 
-  /// What a passer-by would finish.
-  private enum Work: Hashable {
-    /// A letter in new/ that nobody sorts.
-    case sorting(Path)
-    /// A mark beside a subscriber's symlink, or without one.
-    case subscribing(Name)
-    /// So many letters for a mailbox that could not take them.
-    case delivering(Name, Int)
+  /// What a finisher would complete.
+  private struct Unfinished: Hashable {
+    /// unsorted, halfSubscribed or held.
+    let kind: Finding.Kind
+    /// The letter, the backlog mark, or the directory of held letters.
+    let place: Path
+    /// The mailbox, if it is about one.
+    var mailbox: Name?
+    /// The number of letters.
+    var count = 1
   }
 
-  private func heldFolders(of topic: Topic) -> [Path] {
-    heldNames(of: topic).map { topic.layout.held(for: $0) }
-  }
-
-  /// Whom letters are held for.
+  /// The mailboxes for which letters are held.
   private func heldNames(of topic: Topic) -> [Name] {
     names(in: topic.layout.held).compactMap { Name(bytes: $0.bytes) }
   }
 
-  private func finishWork(in topic: Topic) {
+  private func checkUnfinished(in topic: Topic) {
     let layout = topic.layout
     for entry in names(in: layout.held) where Name(bytes: entry.bytes) == nil {
-      found(.badName, layout.held / entry, "is no valid name of a mailbox", remedy: "move it elsewhere")
+      report(
+        .badName, layout.held / entry, "is not a valid name of a mailbox, so post does not deliver it",
+        remedy: "move it elsewhere")
     }
-    var work = names(in: layout.new).map { Work.sorting($0) }
-    work += ((try? topic.roll().unfinished) ?? []).map { Work.subscribing($0) }
-    work += heldNames(of: topic).map { Work.delivering($0, 0) }
-    let suspects = work.compactMap { state(of: $0, in: topic) }
-    let isUnsorted = suspects.contains { if case .sorting = $0 { true } else { false } }
-    let pauses = isUnsorted ? Inspection.longPauses : Inspection.pauses
-    let unfinished = lasting(suspects, pauses: pauses) { rest in
-      rest.compactMap { self.state(of: $0, in: topic) }
+    var work = names(in: layout.new).map { Unfinished(kind: .unsorted, place: layout.new / $0) }
+    let pauses = rest(of: work).isEmpty ? Inspection.pauses : Inspection.longPauses
+    work += ((try? topic.roll().unfinished) ?? []).map {
+      Unfinished(kind: .halfSubscribed, place: layout.backlogMark($0), mailbox: $0)
     }
-    // Who holds the topic's lock is finishing it just now.
-    guard !unfinished.isEmpty, !isBeingFinished(topic) else { return }
+    work += heldNames(of: topic).map { Unfinished(kind: .held, place: layout.held(for: $0), mailbox: $0) }
+    let unfinished = recheck(work, pauses: pauses, rest)
+    // A finisher that has the topic's lock is completing it.
+    guard !unfinished.isEmpty, (try? topic.withLock {}) != false else { return }
     if mayRepair { finish(unfinished, in: topic) }
-    for work in unfinished { tell(of: work, in: topic) }
+    for work in unfinished { report(work, in: topic) }
   }
 
-  /// A passer-by takes up a part of it at a time.
-  private func finish(_ unfinished: [Work], in topic: Topic) {
-    var (rest, before) = (unfinished, [Work]())
-    for _ in 0..<Topic.passes where rest != before && !rest.isEmpty {
+  /// A finisher takes up a part of the work at a time.
+  private func finish(_ work: [Unfinished], in topic: Topic) {
+    var (left, before) = (work, [Unfinished]())
+    for _ in 0..<Topic.passes where left != before && !left.isEmpty {
       do throws(PostError) { try topic.tidy() } catch { return office.warn(error.message) }
-      (before, rest) = (rest, rest.compactMap { state(of: $0, in: topic) })
+      (before, left) = (left, rest(of: left))
     }
   }
 
-  /// What is still to be done of this work; nil: nothing, or somebody who lives is at it.
-  private func state(of work: Work, in topic: Topic) -> Work? {
-    let layout = topic.layout
-    switch work {
-    case .sorting(let entry):
-      if case .abandoned = office.isAbandoned(layout.new / entry) { return work }
-      return nil
-    case .subscribing(let name):
-      if case .abandoned = office.isAbandoned(layout.backlogMark(name)) { return work }
-      return nil
-    case .delivering(let name, _):
-      let count = names(in: layout.held(for: name)).count
-      return count > 0 ? .delivering(name, count) : nil
+  /// What is left of some work, and has no living process at it.
+  private func rest(of work: [Unfinished]) -> [Unfinished] {
+    work.compactMap { work in
+      guard work.kind == .held else {
+        if case .abandoned = office.isAbandoned(work.place) { return work }
+        return nil
+      }
+      var rest = work
+      rest.count = names(in: work.place).count
+      return rest.count == 0 ? nil : rest
     }
   }
 
-  private func isBeingFinished(_ topic: Topic) -> Bool {
-    (try? topic.withLock {}) == false
-  }
-
-  private func tell(of work: Work, in topic: Topic) {
-    let layout = topic.layout
-    let rest = state(of: work, in: topic)
-    switch work {
-    case .sorting(let entry):
-      found(.unsorted, layout.new / entry, "is accepted, and nobody sorts it", cure: "sorts it") {
-        rest == nil ? .done("sorted") : .left("it could not be sorted; post sweep tries again")
+  private func report(_ work: Unfinished, in topic: Topic) {
+    let left = rest(of: [work]).first?.count
+    guard let name = work.mailbox else {
+      return report(
+        .unsorted, work.place, "is accepted but not delivered: it has no living sender", repair: "delivers it"
+      ) {
+        left == nil ? .repaired("delivered") : .failed("it could not be delivered; post sweep tries again")
       }
-    case .subscribing(let name):
-      let isSubscriber = (try? office.root.exists(layout.subscriber(name))) == true
-      let what =
-        isSubscriber
-        ? "a subscriber died before it had the letters that the topic keeps"
-        : "a subscriber died before it was one: nobody subscribed"
-      found(.halfSubscribed, layout.backlogMark(name), what, cure: isSubscriber ? "links them" : "removes it")
-      {
-        if rest != nil { return .left("it could not be finished; post sweep tries again") }
-        return .done(isSubscriber ? "linked" : "removed")
+    }
+    if work.kind == .held {
+      let what = "\(letters(work.count)) could not be delivered to mailbox \(name)"
+      return report(.held, work.place, what, repair: "delivers what the mailbox can take now") {
+        left.map {
+          .failed("\($0) cannot be delivered yet (gone for good? post unsubscribe \(name) \(topic.name))")
+        } ?? .repaired("delivered")
       }
-    case .delivering(let name, let count):
-      let what = "\(letters(count)) for mailbox \(name), which could not take \(count == 1 ? "it" : "them")"
-      found(.held, layout.held(for: name), what, cure: "delivers what it can take now") {
-        guard let rest, case .delivering(_, let left) = rest else { return .done("delivered") }
-        return .left(
-          "\(left) cannot be delivered yet (gone for good? post unsubscribe \(name) \(topic.name))")
-      }
+    }
+    let isSubscriber = (try? office.root.exists(topic.layout.subscriber(name))) == true
+    let what =
+      isSubscriber
+      ? "post subscribe died before \(name) had all letters that the topic keeps"
+      : "post subscribe died before it subscribed \(name)"
+    report(.halfSubscribed, work.place, what, repair: isSubscriber ? "links the rest" : "removes it") {
+      left == nil
+        ? .repaired(isSubscriber ? "linked" : "removed")
+        : .failed("it could not be finished; post sweep tries again")
     }
   }
 
@@ -170,35 +155,35 @@ extension Inspection {
     for entry in names(in: topic.layout.subscribers) {
       let place = topic.layout.subscribers / entry
       guard let name = Name(bytes: entry.bytes) else {
-        found(.badName, place, "is no valid name of a mailbox, and gets nothing", remedy: "remove it")
+        report(
+          .badName, place, "is not a valid name of a mailbox, so it gets no letters", remedy: "remove it")
         continue
       }
-      _ = look(at: place) { () throws(Errno) in try check(subscriber: name, of: topic, at: place) }
+      _ = read(place) { () throws(Errno) in try check(subscriber: name, of: topic, at: place) }
     }
   }
 
   private func check(subscriber name: Name, of topic: Topic, at place: Path) throws(Errno) {
-    let end = "post unsubscribe \(name) \(topic.name)"
+    let unsubscribe = "post unsubscribe \(name) \(topic.name)"
     guard try office.root.status(place).kind == .symlink else {
-      return found(.foreignSubscriber, place, "is not a symlink", remedy: "remove it, and post subscribe")
+      return report(
+        .foreignSubscriber, place, "is not a symlink", remedy: "remove it, and run post subscribe")
     }
     let target = try office.root.readSymlink(place)
     do throws(Errno) { _ = try office.root.status(place / ".") } catch .denied { throw .denied } catch {
       guard try office.root.exists(place) else { return }  // unsubscribed meanwhile
-      return found(
-        .danglingSubscriber, place, "leads to \(target), where nothing is: its letters are held",
-        remedy: "bring the mailbox back, or \(end)")
+      return report(
+        .danglingSubscriber, place, "leads to \(target), which does not exist: its letters are held",
+        remedy: "restore the mailbox, or \(unsubscribe)")
     }
     let usual = TopicLayout.subscriberTarget(name)
     if target == usual { return }
     let mailbox = MailboxLayout(throughSymlink: place)
-    var isMailbox = true
-    for part in [Place.tmp, .new] where isMailbox { isMailbox = try office.root.exists(mailbox[part] / ".") }
-    if isMailbox { return found(.otherSubscriber, place, "leads to \(target) instead of \(usual)") }
-    found(
-      .foreignSubscriber, place, "leads to \(target), which lacks tmp/ or new/: its letters are held",
-      remedy: "put it right, or \(end)")
+    for part in [Place.tmp, .new] where try !office.root.exists(mailbox[part] / ".") {
+      return report(
+        .foreignSubscriber, place, "leads to \(target), which lacks tmp/ or new/: its letters are held",
+        remedy: "correct it, or \(unsubscribe)")
+    }
+    report(.otherSubscriber, place, "leads to \(target) instead of \(usual)")
   }
-
-  func letters(_ count: Int) -> String { count == 1 ? "1 letter" : "\(count) letters" }
 }

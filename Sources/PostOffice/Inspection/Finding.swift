@@ -1,41 +1,42 @@
-// What post check tells: one finding, a place and what is the matter there. A pure description.
+// What `post check` reports: a finding, its place and its remedy. Pure values. The raw values of `Kind` are a contract:
+// programs read them in `post check --json`.
 
 import Linux
 
-/// Something that ``Office/check(repair:tell:_:)`` found.
+/// Something that ``Office/check(repair:progress:_:)`` found.
 public struct Finding: Hashable, Sendable {
   public enum Kind: String, Sendable, CaseIterable {
     // Letters.
 
     /// Torn, empty, without its header, or not what its digest says.
     case corrupt
-    /// In the place of a letter lies a directory, a symlink, a FIFO ...
+    /// A directory, a symlink, a FIFO ... where a letter should be.
     case stray
-    /// One letter stands in two states.
+    /// One letter is in two states.
     case duplicate
-    /// Somebody may write it, and thereby write into every mailbox that shares it.
+    /// A letter that a program may write, and thereby change in every mailbox.
     case writable
-    /// The owner of its mailbox may not read it.
+    /// A letter that the owner of its mailbox may not read.
     case unreadable
 
-    // What the dead left.
+    // What dead processes left.
 
     /// A file in a tmp/ whose writer is dead.
     case debris
-    /// An accepted letter that nobody sorts.
+    /// An accepted letter without a living sender.
     case unsorted
-    /// A subscriber that did not get to the end.
+    /// A subscription that was not finished.
     case halfSubscribed = "half-subscribed"
     case deadClaim = "dead-claim"
     case expiredLease = "expired-lease"
-    /// Letters that wait for a mailbox which could not take them.
+    /// Letters that wait in held/ for a mailbox.
     case held
-    /// A mail reader put letters into a topic's cur/, and subscribers do not have them.
+    /// A mail reader moved letters to a topic's cur/ before all subscribers had them.
     case overlooked
-    /// A note whose letter is nowhere.
+    /// A note about a letter that is not in the mailbox.
     case loneNote = "lone-note"
 
-    // The house.
+    // Directories and settings.
 
     case danglingSubscriber = "dangling-subscriber"
     case foreignSubscriber = "foreign-subscriber"
@@ -45,23 +46,23 @@ public struct Finding: Hashable, Sendable {
     case badMode = "bad-mode"
     case badSettings = "bad-settings"
     case brokenHandler = "broken-handler"
-    /// Corrupt letters that wait for somebody to look at them.
+    /// Corrupt letters that wait for the operator.
     case setAside = "set-aside"
-    /// What cannot be looked into.
+    /// What cannot be read.
     case closed
 
-    // Remarks: worth knowing, nothing to be put right.
+    // Remarks: worth knowing, nothing to repair.
 
     /// A file system that may not keep the promises.
     case fileSystem = "file-system"
-    /// Letters must be copied there.
+    /// A topic or mailbox to which letters are copied, not linked.
     case otherFileSystem = "other-file-system"
     case otherOwner = "other-owner"
-    /// A subscriber's symlink leads to another place than its mailbox.
+    /// A subscriber's symlink that leads to another place than its mailbox.
     case otherSubscriber = "other-subscriber"
-    /// Settings only, so far.
+    /// A topic or mailbox of which only settings exist.
     case notMade = "not-made"
-    /// A mail reader has moved letters to cur/.
+    /// A mail reader moved letters to a mailbox's cur/.
     case movedByReader = "moved-by-reader"
 
     public var isRemark: Bool {
@@ -75,14 +76,14 @@ public struct Finding: Hashable, Sendable {
   public let kind: Kind
   /// Relative to the spool; for the spool itself, its path.
   public let place: String
-  /// What is the matter: a few words that go on where the place ends.
+  /// What is wrong: a few words that continue where the place ends.
   public let what: String
-  /// What would help, if it was not put right.
+  /// What would help, if it was not repaired.
   public let remedy: String?
-  /// How it was put right.
+  /// How it was repaired.
   public let repair: String?
 
-  /// One line for people: `PLACE: WHAT; REMEDY`, and `repaired: ` before what was done, `remark: ` before a remark.
+  /// One line for people: `PLACE: WHAT; REMEDY`, or `PLACE: WHAT; repaired: REPAIR`; a remark has `remark: ` before WHAT.
   public var line: String {
     var text = "\(place): \(kind.isRemark ? "remark: " : "")\(what)"
     if let repair { text += "; repaired: \(repair)" } else if let remedy { text += "; \(remedy)" }

@@ -1,180 +1,165 @@
-// Checking: looks at everything in the office and tells what is wrong; if wanted, puts right what can
-// be put right without guessing.
+// The tools of `post check`: report a finding and repair it, look again at what is in motion, read a place.
 //
-// It is harmless while senders, readers and watchers are at work. What only looks wrong because it is
-// in motion is looked at again, for a fifth of a second or longer, before it is told. What is put right is put
-// right as a passer-by would: under the same locks, with renames that replace nothing. No letter is
-// ever removed, but for a second link in the directory where the first one stays.
-//
-// The rooms are looked at in CheckingGround, CheckingTopics, CheckingMailboxes and CheckingLetters.
+// - An inspection is harmless while senders, readers and watchers work. It reports nothing that a process at work may
+//   still put right: what looks wrong is looked at again, for a fifth of a second or longer.
+// - A repair works as a finisher does: under the same locks, and with renames that replace nothing (CrashSafety I13).
+//   It deletes no letter, only a second link in a directory where the first link stays.
+// - A place that cannot be read is reported once and skipped; the rest is checked.
 
 import Linux
 
-extension Office {
-  /// Looks the whole office over.
-  /// - Parameters:
-  ///   - repair: puts right what can be put right without guessing.
-  ///   - tell: takes a line for people about each thing that was looked at.
-  ///   - report: takes what was found, remarks too.
-  public func check(
-    repair: Bool = false, tell: @escaping (String) -> Void = { _ in }, _ report: @escaping (Finding) -> Void
-  ) {
-    Inspection(self, mayRepair: repair, tell, report).run()
-  }
-}
-
-/// One round through the office.
+/// One inspection of an office.
 final class Inspection {
   let office: Office
   let mayRepair: Bool
-  let tell: (String) -> Void
-  private let report: (Finding) -> Void
+  /// Takes a line about each topic or mailbox that was checked.
+  let progress: (String) -> Void
+  private let take: (Finding) -> Void
 
-  /// Letters that were found good and that other mailboxes share: they are read once.
+  /// Good letters that several mailboxes share: each is read once.
   private var good: Set<Inode> = []
-  /// So many of them are kept in mind.
   private static let goodLimit = 1 << 18
-  /// Letters that may be written, and were told of: once is enough for all that share them.
-  var toldModes: Set<Inode> = []
-  /// What cannot be looked into is told once.
-  private var toldClosed: Set<Path> = []
-  /// Mounts that were judged.
-  var judgedMounts: Set<Int> = []
+  /// Letters that were reported as writable: once for all mailboxes that share one.
+  var reportedWritable: Set<Inode> = []
+  private var reportedUnreadable: Set<Path> = []
+  /// Mounts whose file systems were checked; nil: those of which /proc does not tell.
+  var checkedMounts: Set<Int?> = []
 
   struct Inode: Hashable {
     let device: UInt64
     let number: UInt64
-    /// Whether it was met under a name of ours: such a letter must have our header.
+    /// Whether it was found under one of our names: such a letter must have our header.
     let isOurs: Bool
   }
 
-  /// A topic or a mailbox that is being looked at.
-  struct Room {
+  /// The spool, a topic or a mailbox that is being checked.
+  struct Subject {
     let root: Path
     let owner: UInt32
   }
 
   init(
-    _ office: Office, mayRepair: Bool, _ tell: @escaping (String) -> Void,
-    _ report: @escaping (Finding) -> Void
+    _ office: Office, mayRepair: Bool, _ progress: @escaping (String) -> Void,
+    _ take: @escaping (Finding) -> Void
   ) {
     self.office = office
     self.mayRepair = mayRepair
-    self.tell = tell
-    self.report = report
+    self.progress = progress
+    self.take = take
   }
 
-  func run() {
-    guard let (topics, mailboxes) = checkGround() else { return }
-    if mayRepair { office.timeToDeleteBy(isFirst: true) }  // no letter has moved yet
-    for name in topics { check(topic: name) }
-    for name in mailboxes { check(mailbox: name) }
-    tell("looked at \(topics.count) topics and \(mailboxes.count) mailboxes of \(office.path)")
-  }
+  // MARK: Report
 
-  // MARK: Telling
-
-  /// Tells of something that is not ours to put right.
-  func found(_ kind: Finding.Kind, _ place: Path, _ what: String, remedy: String? = nil) {
-    report(Finding(kind: kind, place: place.description, what: what, remedy: remedy, repair: nil))
-  }
-
-  /// What became of an attempt to put something right.
+  /// What became of a repair.
   enum Outcome {
-    case done(String)
-    /// Somebody else has just done so.
+    case repaired(String)
+    /// Another process was quicker: there is nothing to report any more.
     case gone
-    /// Nothing came of it, for this reason.
-    case left(String)
+    case failed(String)
   }
 
-  /// Tells of something that can be put right, and puts it right if that is wanted.
+  /// Reports a finding that only the operator can repair.
+  func report(_ kind: Finding.Kind, _ place: Path, _ what: String, remedy: String? = nil) {
+    take(Finding(kind: kind, place: place.description, what: what, remedy: remedy, repair: nil))
+  }
+
+  /// Reports a finding that post can repair, and repairs it if it may.
   /// - Parameters:
-  ///   - cure: what would be done: "removes it".
-  ///   - repair: does it.
-  func found(
-    _ kind: Finding.Kind, _ place: Path, _ what: String, cure: String,
-    _ repair: () throws(PostError) -> Outcome
+  ///   - action: what the repair does: "removes it".
+  ///   - repair: throws an `Errno` or a `PostError`; `Errno.noEntry` means gone.
+  func report<Failure: Error>(
+    _ kind: Finding.Kind, _ place: Path, _ what: String, repair action: String,
+    _ repair: () throws(Failure) -> Outcome
   ) {
-    var (done, remedy): (String?, String?) = (nil, "post check --repair \(cure)")
+    var (done, remedy): (String?, String?) = (nil, "post check --repair \(action)")
     if mayRepair {
-      do throws(PostError) {
+      do throws(Failure) {
         switch try repair() {
-        case .done(let words): done = words
+        case .repaired(let how): done = how
         case .gone: return
-        case .left(let why): remedy = why
+        case .failed(let why): remedy = why
         }
-      } catch { remedy = error.message }
+      } catch {
+        let errno = error as? Errno
+        if errno == .noEntry { return }
+        remedy = (errno.map { PostError($0, "the repair failed") } ?? error as? PostError)?.message
+      }
     }
-    report(Finding(kind: kind, place: place.description, what: what, remedy: remedy, repair: done))
+    take(Finding(kind: kind, place: place.description, what: what, remedy: remedy, repair: done))
   }
 
-  /// Puts something right; what has just gone is so already.
-  /// - Parameter failure: what it says else: "cannot be removed".
-  func puttingRight(
-    _ failure: String, _ work: () throws(Errno) -> Outcome
-  ) throws(PostError) -> Outcome {
-    do throws(Errno) { return try work() } catch .noEntry { return .gone } catch {
-      throw PostError(error, failure)
-    }
-  }
-
-  /// Tells of something that cannot be looked into.
-  func isClosed(_ place: Path, _ errno: Errno) {
-    guard toldClosed.insert(place).inserted else { return }
+  /// Reports, once, a place that cannot be read.
+  func reportUnreadable(_ place: Path, _ errno: Errno) {
+    guard reportedUnreadable.insert(place).inserted else { return }
     let remedy: String? =
       switch errno {
-      case .denied, .notPermitted: "run post check as its owner, or as root"
-      case .notDirectory: "put one in its place"
+      case .denied, .notPermitted: "run post check as its owner or as root"
+      case .notDirectory: "replace it with a directory"
       default: nil
       }
-    found(.closed, place, PostError(errno, "cannot be looked into").message, remedy: remedy)
+    report(.closed, place, PostError(errno, "cannot be read").message, remedy: remedy)
   }
 
-  /// Looks into something; what has just gone is no news.
-  /// - Returns: nil if nothing could be seen.
-  func look<Value>(at place: Path, _ body: () throws(Errno) -> Value) -> Value? {
+  // MARK: Read
+
+  /// Reads a place. What has just gone is no finding; what cannot be read is reported.
+  /// - Returns: nil in both cases.
+  func read<Value>(_ place: Path, _ body: () throws(Errno) -> Value) -> Value? {
     do throws(Errno) { return try body() } catch .noEntry { return nil } catch {
-      isClosed(place, error)
+      reportUnreadable(place, error)
       return nil
     }
   }
 
-  /// What bears this name; nil if nothing does, or that cannot be seen.
-  /// - Parameter place: what it is called for people, if not so.
+  /// The status of a name; nil if it is gone or cannot be read.
+  /// - Parameter place: what a report calls it, if not by its path.
   func status(_ path: Path, at place: Path? = nil) -> Status? {
-    look(at: place ?? path) { () throws(Errno) in try office.root.status(path) }
+    read(place ?? path) { () throws(Errno) in try office.root.status(path) }
   }
 
-  /// The names in a directory, in order; the hidden ones are no business of ours.
+  /// The names in a directory, in order, without the hidden ones; none if it is gone or cannot be read.
   func names(in folder: Path) -> [Path] {
-    look(at: folder) { () throws(Errno) in try office.root.directory(folder).names() } ?? []
+    read(folder) { () throws(Errno) in try office.root.directory(folder).names() } ?? []
   }
 
-  // MARK: Looking again
+  // MARK: Look again
 
-  /// What looks wrong is looked at again after these times, nanoseconds. A process that is alive gets
-  /// further meanwhile.
+  /// What looks wrong is looked at again after these times, nanoseconds: a living process gets further meanwhile.
   static let pauses: [Int64] = [10_000_000, 50_000_000, 140_000_000]
-  /// A letter that waits to be sorted is looked at longer: a watcher may be busy with another one.
+  /// For letters that wait to be sorted: a watcher may be busy with another one.
   static let longPauses: [Int64] = pauses + [300_000_000, 500_000_000]
 
-  /// What looks wrong, and still does after a while.
-  func lasting<Suspect>(
-    _ suspects: [Suspect], pauses: [Int64] = Inspection.pauses, _ stillWrong: ([Suspect]) -> [Suspect]
+  /// Looks until all is well, or the pauses are over.
+  /// - Parameter look: says what is wrong; nil: nothing.
+  /// - Returns: what is still wrong after the last pause.
+  func recheck<Trouble>(pauses: [Int64] = Inspection.pauses, _ look: () -> Trouble?) -> Trouble? {
+    var trouble = look()
+    for pause in pauses where trouble != nil {
+      _ = try? waitReadable([], atMost: pause)
+      trouble = look()
+    }
+    return trouble
+  }
+
+  /// The same for several suspects.
+  /// - Parameter look: leaves those that are wrong.
+  func recheck<Suspect>(
+    _ suspects: [Suspect], pauses: [Int64] = Inspection.pauses, _ look: ([Suspect]) -> [Suspect]
   ) -> [Suspect] {
     var rest = suspects
-    for pause in pauses where !rest.isEmpty {
-      _ = try? waitReadable([], atMost: pause)
-      rest = stillWrong(rest)
+    _ = recheck(pauses: pauses) {
+      rest = look(rest)
+      return rest.isEmpty ? nil : rest
     }
     return rest
   }
 
-  // MARK: Letters that were looked at
+  // MARK: Letters
 
-  /// Whether this letter was found good already, under another of its names.
+  /// Whether this letter was found good under another of its names.
   func isKnownGood(_ inode: Inode) -> Bool { good.contains(inode) }
 
-  func isGood(_ inode: Inode) { if good.count < Inspection.goodLimit { good.insert(inode) } }
+  func markGood(_ inode: Inode) { if good.count < Inspection.goodLimit { good.insert(inode) } }
+
+  func letters(_ count: Int) -> String { count == 1 ? "1 letter" : "\(count) letters" }
 }

@@ -1,23 +1,21 @@
-// The name of a letter's file in a mailbox: its ID, and what the mailbox must remember of it.
+// The name of a letter's file in a mailbox: its ID and its marks, such as `,A=2`. They hold what the mailbox knows of the
+// letter, because the file itself belongs to all mailboxes. Any bytes are a name: what is no mark belongs to the ID.
 
 import Linux
 import Text
 
-/// A letter's file name in a mailbox: its ID and what the mailbox must remember of it.
+/// A letter's ID and its marks.
 package struct EntryName: Hashable, Sendable {
   package let id: LetterID
-  /// `,A=2`: the attempt it is in, or how many were made. nil: a foreign program moved it here, or
-  /// nobody has tried yet.
+  /// `,A=2`: the attempt that is being made, or how many were made. nil: none, or a foreign program moved the letter.
   package var attempt: Int?
-  /// `,L=1795766000`: leased, or waiting, until then; milliseconds since 1970.
+  /// `,L=1795766000`: in cur/ leased, in later/ due, at that time; milliseconds since 1970.
   package var until: Int64?
-  /// `,D=1795766000`: done at; milliseconds since 1970. Retention counts from here, for the file's
-  /// own times belong to all mailboxes.
+  /// `,D=1795766000`: done at that time; milliseconds since 1970. `Keep-Done` counts from it.
   package var doneAt: Int64?
-
-  /// `,B=1f3a5c1e02b7d640`: which byte of the mailbox's directory is locked while its holder lives.
+  /// `,B=1f3a5c1e02b7d640`: the byte of the mailbox's directory that its holder has locked.
   package var beacon: UInt64?
-  /// `,H=9f3a5c1e02b7d640`: 0.1.0's sign of a holder with several letters, a file in `holders/`.
+  /// `,H=9f3a5c1e02b7d640`: a holder of version 0.1.0 with several letters: the name of a file in `holders/`.
   package private(set) var formerHolder: String?
 
   package init(
@@ -30,7 +28,7 @@ package struct EntryName: Hashable, Sendable {
     self.beacon = beacon
   }
 
-  /// What a mail reader has put behind a name, such as `:2,S`; empty: nothing.
+  /// A mail reader's flags at the end of a name, such as `:2,S`; empty: none.
   static func flags(of name: Path) -> ArraySlice<UInt8> {
     let bytes = name.bytes
     guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")), colon > bytes.startIndex else { return [] }
@@ -38,8 +36,7 @@ package struct EntryName: Hashable, Sendable {
     return flags.starts(with: ":2,".utf8) || flags.starts(with: ":1,".utf8) ? flags : []
   }
 
-  /// Reads a file name. A mail reader's flags (`:2,S`) are not part of the ID; a comma that does not
-  /// begin one of our marks is (Dovecot's `,S=1234`).
+  /// Reads a file name. A mail reader's flags are not part of the ID; foreign marks (Dovecot's `,S=1234`) are.
   package init(_ name: Path) {
     var rest = name.bytes.dropLast(EntryName.flags(of: name).count)
     marks: while let comma = rest.lastIndex(of: UInt8(ascii: ",")), comma > rest.startIndex {
@@ -48,7 +45,7 @@ package struct EntryName: Hashable, Sendable {
       let value = mark.dropFirst(2)
       switch mark.first {
       case UInt8(ascii: "A"):
-        // Nobody tries more often than that.
+        // No setting allows more.
         guard let number = decimal(value), number <= 1_000_000_000 else { break marks }
         attempt = Int(number)
       case UInt8(ascii: "L"):
@@ -87,8 +84,7 @@ package struct EntryName: Hashable, Sendable {
   }
 }
 
-/// `1795766000` or `1795766000.250`, as milliseconds. The year 2242 is the end: nanoseconds must fit
-/// into 64 bits.
+/// Reads `1795766000` or `1795766000.250`, in milliseconds; before the year 2242, so that nanoseconds fit into 64 bits.
 private func instant(_ text: ArraySlice<UInt8>) -> Int64? {
   let parts = text.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
   guard let seconds = parts.first.flatMap({ decimal($0) }), seconds < 1 << 33 else { return nil }

@@ -1,27 +1,27 @@
-// Sending: what a publisher says and gives. How a letter is written is in Writing.swift, how it is accepted in
-// SendBatch.swift, how it reaches the mailboxes in Delivery.swift.
+// The envelope: the headers that a publisher gives. Those that post writes itself are refused.
 
 import Linux
 
 /// What a publisher says about a letter.
 public struct Envelope: Sendable {
-  /// Its headers, in their order.
+  /// The headers, in order.
   public var headers: [Headers.Field] = []
 
   public init() {}
 
-  /// - Throws: bad data, if it cannot stand in a header.
+  /// - Throws: bad data, for a text that cannot be a header.
   public init(subject: String?, contentType: String? = nil) throws(PostError) {
     if let subject { headers.append(try Headers.Field("Subject", subject)) }
     if let contentType { headers.append(try Headers.Field("Content-Type", contentType)) }
   }
 
-  /// Written by the office; a publisher cannot set them.
+  /// The headers that post writes.
   package static let reserved = [
     "Message-ID", "Date", "From", "Post-Topic", "Content-Length", "Content-Digest",
   ]
 
-  /// - Throws: bad data, naming the header that cannot stand in a letter.
+  /// The headers, checked.
+  /// - Throws: bad data, naming a reserved header; or if they are too long together.
   func fields() throws(PostError) -> [Headers.Field] {
     for field in headers {
       if let name = Envelope.reserved.first(where: { $0.lowercased() == field.name.lowercased() }) {

@@ -1,4 +1,5 @@
-// The header block of a letter, in the syntax of RFC 5322: `Name: value` lines, then an empty line.
+// The header block of a letter, in the syntax of RFC 5322: `Name: value` lines, then an empty line. What is written here
+// is valid, so a value cannot begin a header of its own; what is read may be anything, and never traps.
 
 import Linux
 import Text
@@ -9,10 +10,11 @@ public struct Headers: Hashable, Sendable {
     public let name: String
     public fileprivate(set) var value: String
 
-    /// - Throws: bad data, for a name or value that could begin a field of its own.
+    /// - Throws: bad data, for a name or value that would end the line, or is too long.
     public init(_ name: String, _ value: String) throws(PostError) {
       guard !name.isEmpty, name.utf8.allSatisfy(isFieldNameByte) else {
-        throw PostError(.badData, "'\(visible(name))' cannot name a header; use printable ASCII without ':'")
+        throw PostError(
+          .badData, "invalid header name '\(visible(name))': expected printable ASCII without ':'")
       }
       if value.utf8.contains(where: { "\0\r\n".utf8.contains($0) }) {
         throw PostError(
@@ -34,20 +36,20 @@ public struct Headers: Hashable, Sendable {
 
   public internal(set) var fields: [Field] = []
 
-  /// The longest line that we write, RFC 5322 section 2.1.1.
+  /// The longest line that is written, bytes: RFC 5322 section 2.1.1.
   static let lineLimit = 998
-  /// The largest header block that is read or written. A file that has none in its first 64 KiB is all body.
+  /// The largest header block that is read or written, bytes. A file without one in its first 64 KiB is all body.
   static let blockLimit = 64 << 10
 
   public init() {}
 
-  /// The value of the first field of this name, upper and lower case being the same.
+  /// The value of the first field of this name, in upper or lower case.
   public subscript(_ name: String) -> String? {
     fields.first { $0.name.lowercased() == name.lowercased() }?.value
   }
 
-  /// Reads the header block at the beginning of a file.
-  /// - Returns: the fields and where the body begins; nil if there is no header block.
+  /// Reads a header block at the beginning of some bytes.
+  /// - Returns: the fields, and where the body begins; nil if there is no header block.
   static func parse(_ bytes: UnsafeRawBufferPointer) -> (headers: Headers, bodyOffset: Int)? {
     var headers = Headers()
     var offset = 0
@@ -62,11 +64,12 @@ public struct Headers: Hashable, Sendable {
     return nil
   }
 
-  /// Adds a field, or a folded field's next line (RFC 5322 section 2.2.3).
+  /// Adds a field, or the next line of a folded one (RFC 5322 section 2.2.3).
+  /// - Returns: false if it is neither.
   private mutating func append(line: Slice<UnsafeRawBufferPointer>) -> Bool {
     if line.first?.isBlank == true {
       if fields.isEmpty { return false }
-      fields[fields.count - 1].value += " " + trimmed(line)  // in place: there may be thousands
+      fields[fields.count - 1].value += " " + trimmed(line)  // in place, for there may be thousands
       return true
     }
     guard let field = Field(line: line) else { return false }

@@ -1,4 +1,4 @@
-// Values as lines of JSON, for programs that read them.
+// Values as lines of JSON, for programs.
 
 import FoundationEssentials
 

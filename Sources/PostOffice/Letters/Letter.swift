@@ -1,47 +1,45 @@
-// An open letter: its headers, its body as a stretch of the file, and whether it is what was sent.
+// An open letter: its headers, its body as a part of its file, and whether it is what was sent (CrashSafety I23). Its
+// file stays readable when the letter moves or is deleted. Opening never blocks on a FIFO and never follows a symlink.
 
 import Linux
 import Text
 
-/// A letter, open for reading. Its file stays readable even when the letter moves or is pruned.
+/// A letter that is open for reading.
 public final class Letter {
   public let id: LetterID
   public let headers: Headers
   /// Length of the body in bytes.
   public let bodyLength: Int64
-  package private(set) var file: File
   package let bodyOffset: Int64
+  /// nil: it was closed.
+  private var file: File?
 
-  /// The trouble with a file that should be a letter.
+  /// Why a file is no good letter.
   package enum Flaw: Error {
     case errno(Errno)
-    /// Not what was sent: the words say how.
+    /// It is not what was sent; the text continues a sentence that begins with its name.
     case corrupt(String)
   }
 
-  /// Opens a letter. Never blocks on a FIFO, never follows a symlink.
   init(_ path: Path, in root: borrowing Directory, id: LetterID) throws(Flaw) {
+    let file = try Letter.open(path, in: root)
+    let status: Status
+    do throws(Errno) { status = try file.status() } catch { throw .errno(error) }
+    guard status.kind == .regular else { throw .corrupt("is not a regular file, so it is no letter") }
+    guard status.size > 0 else { throw .corrupt("is empty: its content was lost") }
     do throws(Errno) {
-      let file = try root.open(path, .read)
-      let status = try file.status()
       (headers, bodyOffset, bodyLength) = try Letter.read(file, size: status.size)
-      self.file = file
-      self.id = id
-      if status.kind != .regular { throw .isDirectory }
-      if status.size == 0 { throw .notEmpty }
-    } catch .loop {
-      // O_NOFOLLOW says so; but so does a loop further up.
+    } catch { throw .errno(error) }
+    self.file = consume file
+    self.id = id
+  }
+
+  private static func open(_ path: Path, in root: borrowing Directory) throws(Flaw) -> File {
+    do throws(Errno) { return try root.open(path, .read) } catch .loop {
+      // Either the letter is a symlink, or there are too many on the way to it.
       guard (try? root.status(path))?.kind == .symlink else { throw .errno(.loop) }
       throw .corrupt("is a symlink, not a letter")
-    } catch .isDirectory {
-      throw .corrupt("is not a regular file, so no letter")
-    } catch .noDeviceAddress {
-      throw .corrupt("is a socket, not a letter")
-    } catch .notEmpty {
-      throw .corrupt("is empty: its content was lost")
-    } catch {
-      throw .errno(error)
-    }
+    } catch .noDeviceAddress { throw .corrupt("is a socket, not a letter") } catch { throw .errno(error) }
   }
 
   private static func read(_ file: borrowing File, size: Int64) throws(Errno) -> (Headers, Int64, Int64) {
@@ -65,19 +63,19 @@ public final class Letter {
     return (Headers(), 0, size)
   }
 
-  /// Closes the file. What was read of the letter stays; nothing more can be.
-  package func close() { file = File(owning: -1) }
+  /// Closes the file: from now on only what was read of the letter can be used.
+  package func close() { file = nil }
 
   /// Compares the body with the length and digest in the header.
   /// - Throws: corrupt, saying how it differs.
   func verify() throws(Flaw) {
     var verification = try Verification(self)
-    if verification.isOver { return }
-    do throws(Errno) { try readBody { verification.update($0) } } catch { throw .errno(error) }
+    guard verification.hasDigest else { return }
+    do throws(Errno) { try forEachPiece { verification.update($0) } } catch { throw .errno(error) }
     try verification.finish()
   }
 
-  /// Whether a letter is what was sent: first its header tells, then its body, piece by piece.
+  /// Verifies a letter: first its header, then its body, piece by piece.
   package struct Verification {
     private let digest: String?
     private var crc = CRC32C()
@@ -85,8 +83,8 @@ public final class Letter {
     /// - Throws: corrupt, if the header shows it.
     package init(_ letter: Letter) throws(Flaw) {
       digest = letter.headers["Content-Digest"].flatMap { $0.hasPrefix("crc32c=:") ? $0 : nil }
-      if isOver {
-        // A foreign program's letter promises nothing; one of ours always does.
+      if !hasDigest {
+        // Letters of ours always have a digest; foreign ones need none.
         if letter.id.isOurs { throw .corrupt("has lost its header") }
       } else if let length = letter.headers["Content-Length"].flatMap({ Int64($0) }) {
         guard length == letter.bodyLength else {
@@ -97,59 +95,59 @@ public final class Letter {
       }
     }
 
-    /// The body promises nothing.
-    package var isOver: Bool { digest == nil }
+    /// Whether there is anything that the body must match.
+    package var hasDigest: Bool { digest != nil }
 
-    package mutating func update(_ bytes: UnsafeRawBufferPointer) { if !isOver { crc.update(bytes) } }
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { if hasDigest { crc.update(bytes) } }
 
     /// - Throws: corrupt, if the body is another.
     package func finish() throws(Flaw) {
-      guard isOver || crc.digestField == digest else {
+      guard !hasDigest || crc.digestField == digest else {
         throw .corrupt("has a body that does not match its digest")
       }
     }
   }
 
-  /// Reads the body from its beginning, piece by piece; the shared position is not moved.
-  func readBody(_ take: (UnsafeRawBufferPointer) -> Void) throws(Errno) {
-    try read(from: bodyOffset) { (bytes) throws(Errno) in take(bytes) }
-  }
-
-  /// ClaimSurvey the body, piece by piece, to a closure.
+  /// Hands out the body, piece by piece.
+  /// - Parameter wholeLetter: hands out the headers as well, as they are in the file.
   package func forEachPiece(
     wholeLetter: Bool = false, _ take: (UnsafeRawBufferPointer) throws(Errno) -> Void
   ) throws(Errno) {
-    try read(from: wholeLetter ? 0 : bodyOffset, take)
-  }
-
-  private func read(
-    from start: Int64, _ take: (UnsafeRawBufferPointer) throws(Errno) -> Void
-  ) throws(Errno) {
-    let end = bodyOffset + bodyLength
-    guard start < end else { return }
-    let size = Int(min(end - start, 256 << 10))
+    var offset = wholeLetter ? -bodyOffset : 0  // the headers stand before the body
+    guard offset < bodyLength else { return }
+    let size = Int(min(bodyLength - offset, 256 << 10))
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
     defer { buffer.deallocate() }
-    var offset = start
-    while offset < end {
-      let count = try file.read(into: buffer, at: offset)
-      if count == 0 { throw .io }  // shorter than it was when it was opened
+    while offset < bodyLength {
+      let count = try readBody(into: buffer, at: offset)
       try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       offset += Int64(count)
     }
   }
 
-  /// The largest body that is held in memory as a whole.
+  /// Reads a piece of the body; the position that others may share is not moved.
+  /// - Throws: an I/O error also if the file has become shorter than it was when it was opened.
+  package func readBody(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    guard let count = try file?.read(into: buffer, at: bodyOffset + offset) else {
+      preconditionFailure("a letter that was closed is not read")
+    }
+    if count == 0 { throw .io }
+    return count
+  }
+
+  /// The largest body that is held in memory as a whole, bytes.
   public static let bodyLimit: Int64 = 1 << 30
 
   /// The whole body.
   /// - Parameter limit: bytes.
-  /// - Throws: bad data, if it is longer; I/O errors.
+  /// - Throws: bad data, if it is longer; an I/O error.
   public func body(limit: Int64 = bodyLimit) throws(PostError) -> [UInt8] {
     guard bodyLength <= limit else { throw Letter.tooLarge(id.path) }
     var bytes = [UInt8]()
     bytes.reserveCapacity(Int(bodyLength))
-    try attempt("cannot read letter \(id)") { () throws(Errno) in try readBody { bytes += $0 } }
+    try attempt("cannot read letter \(id)") { () throws(Errno) in try forEachPiece { bytes += $0 } }
     return bytes
   }
 
@@ -161,7 +159,7 @@ public final class Letter {
   public var from: String? { headers["From"] }
   public var subject: String? { headers["Subject"] }
   public var contentType: String? { headers["Content-Type"] }
-  /// As its sender wrote it, else from the ID (RFC 5322 section 3.3).
+  /// As the sender wrote it, else from the ID (RFC 5322 section 3.3).
   public var date: String? { headers["Date"] ?? id.sent.map { UTC(seconds: $0).mailDate } }
 }
 

@@ -24,9 +24,9 @@ package final class ArrivalWaiter {
 
   /// - Parameters:
   ///   - deadline: monotonic nanoseconds; nil: however long it takes.
-  ///   - signals: ends the wait when it becomes readable; -1: none.
+  ///   - signals: ends the wait when it becomes readable.
   /// - Returns: false at the deadline, or for a signal.
-  package func wait(until deadline: Int64?, signals: Int32 = -1) throws(PostError) -> Bool {
+  package func wait(until deadline: Int64?, signals: Int32? = nil) throws(PostError) -> Bool {
     while true {
       let now = Clock.monotonic
       if mailbox.block == nil { schedule.foundNothing() } else { schedule.foundBlocked() }

@@ -125,12 +125,12 @@ package struct InotifyWatches: ~Copyable {
     early = []
     let events = try attempt("cannot read the watches") { () throws(Errno) in try inotify.events() }
     for event in events {
-      if event.overflowed { return nil }
-      guard let target = targets[event.watch] else { continue }
+      guard let watch = event.watch else { return nil }
+      guard let target = targets[watch] else { continue }
       if event.ended {
-        targets[event.watch] = nil
-        if watches[target] == event.watch { watches[target] = nil }
-        if sealed[target] == event.watch { sealed[target] = nil }
+        targets[watch] = nil
+        if watches[target] == watch { watches[target] = nil }
+        if sealed[target] == watch { sealed[target] = nil }
       }
       // The directory itself went elsewhere, or went: another may have taken its place.
       if event.name.isEmpty, target.isReplaced { add(target) }

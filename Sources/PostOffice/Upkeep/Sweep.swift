@@ -1,33 +1,24 @@
-// Retention: what is kept is kept for a stated time. Only what has had its day is removed: letters
-// that a topic keeps for replay, letters that are done, and the logs. Failed letters stay.
-//
-// It goes bag by bag, the oldest first, and ends at the first in which nothing has had its day. Whoever seals a
-// directory removes a little of what is old; post sweep and the watcher remove all of it.
+// The sweep: finishes interrupted work and deletes expired letters, in the whole office. Trouble in one topic or mailbox
+// does not stop the others. It deletes only letters that a topic has kept, or a mailbox has had done, for longer than
+// the settings say, with their notes and logs (CrashSafety I30, I31), bag by bag, the oldest first. Sealers delete a
+// little of that; the sweep and the watcher's hourly chores delete all of it.
 
 import Linux
 
 extension Office {
-  /// Does the chores of the whole office: finishes what others left, puts due and dead letters back,
-  /// removes what has been kept long enough, lays the ballast in.
-  /// - Throws: the first trouble, after everything else was done; further ones are told.
+  /// Does the chores of the whole office: finishes deliveries and subscriptions, puts back due retries and the letters of
+  /// dead holders, deletes expired letters, and makes the ballast again.
+  /// - Throws: the first trouble, after everything else was done; further ones are warnings.
   public func sweep() throws(PostError) {
     var troubles = [PostError]()
-    // One moment for all: a mailbox must not forget that a letter was done while the topic, which came
-    // first, still keeps it for whoever subscribes. And before anything changes.
+    // One moment for all, before anything changes: a mailbox must not forget that a letter was done while its topic, which
+    // came first, still keeps the letter for new subscribers.
     let now = timeToDeleteBy(isFirst: true)
     for name in try topicNames() {
       do throws(PostError) { try sweep(topic: name, now) } catch { troubles.append(error) }
     }
     for name in try mailboxNames() {
-      do throws(PostError) {
-        let mailbox = try mailbox(name)
-        try mailbox.refresh()
-        let layout = mailbox.layout
-        shrink([.new, .later, .done, .failed].map { layout[$0] }, still: [.cur, .tmp].map { layout[$0] })
-        try mailbox.prune(now)
-        try mailbox.syncSettled()
-        removeEmptyBags(of: layout.root)
-      } catch { troubles.append(error) }
+      do throws(PostError) { try sweep(mailbox: name, now) } catch { troubles.append(error) }
     }
     Ballast(self).lay()
     for words in (try? shortages()) ?? [] { warn(words) }
@@ -37,21 +28,33 @@ extension Office {
 
   private func sweep(topic name: Name, _ now: Int64) throws(PostError) {
     let topic = try topic(name)
+    let layout = topic.layout
     try topic.tidy()
     if let words = try topic.wordsOnOverlooked(isQuick: true) {
-      warn("\(topic.layout.cur): \(words); \(Topic.remedy)")
+      warn("\(layout.cur): \(words); \(Topic.remedy)")
     }
-    shrink([topic.layout.cur], still: [topic.layout.new, topic.layout.tmp])
+    shrink([layout.cur], ifEmpty: [layout.new, layout.tmp])
     try topic.prune(now)
-    removeEmptyBags(of: topic.layout.root)
+    removeEmptyBags(of: layout.root)
   }
 
-  /// Seals directories that are full, and replaces those that have been.
-  /// - Parameter still: those that are not sealed: whoever is at a letter there goes by its path.
-  fileprivate func shrink(_ folders: [Path], still: [Path]) {
-    for folder in folders + still {
+  private func sweep(mailbox name: Name, _ now: Int64) throws(PostError) {
+    let mailbox = try mailbox(name)
+    let layout = mailbox.layout
+    try mailbox.refresh()
+    shrink([.new, .later, .done, .failed].map { layout[$0] }, ifEmpty: [.cur, .tmp].map { layout[$0] })
+    try mailbox.prune(now)
+    try mailbox.syncSettled()
+    removeEmptyBags(of: layout.root)
+  }
+
+  /// Seals directories that are full.
+  /// - Parameter empty: directories that are replaced when they were full and are empty now. A letter there must not move,
+  ///   because a process uses its path.
+  private func shrink(_ folders: [Path], ifEmpty empty: [Path]) {
+    for folder in folders + empty {
       guard let size = try? root.status(folder).size, size > Bag.limit else { continue }
-      _ = try? seal(folder, ifEmpty: still.contains(folder))
+      _ = try? seal(folder, ifEmpty: empty.contains(folder))
     }
   }
 }

@@ -56,8 +56,7 @@ final class BodyCopy {
     defer { buffer.deallocate() }
     let count: Int
     do throws(Errno) {
-      count = try claim.letter.file.read(into: buffer, at: claim.letter.bodyOffset + offset)
-      if count == 0 { throw .io }  // shorter than it was when it was opened
+      count = try claim.letter.readBody(into: buffer, at: offset)
     } catch { throw .errno(error) }
     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
     do throws(Errno) { try writing?.write(bytes, at: offset) } catch { return try fallBack(error) }
@@ -103,7 +102,7 @@ final class BodyCopy {
       case .memory: writing = try File.inMemory()
       case .none:
         // Nothing is copied, and it has been verified, or promises nothing.
-        if verification?.isOver != false { (offset, claim.isVerified) = (length, true) }
+        if verification?.hasDigest != true { (offset, claim.isVerified) = (length, true) }
       }
     } catch { try fallBack(error) }
   }

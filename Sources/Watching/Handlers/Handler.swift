@@ -61,8 +61,8 @@ package final class Handler {
   /// When its words are to be looked at.
   var lookAt: Int64? { words?.lookAt }
 
-  /// Readable once the handler has ended; -1 if there is none.
-  var descriptor: Int32 { child?.ended.descriptor ?? -1 }
+  /// Readable once the handler has ended; nil if there is none.
+  var descriptor: Int32? { child?.endDescriptor }
 
   var hasEnded: Bool { (try? child?.hasEnded()) == true }
 

@@ -22,16 +22,16 @@ package struct PollResult {
   /// Waits until a handler has ended, a descriptor can be read, or the time is over. Should the system be
   /// short of memory or descriptors, no end is missed: then we look for ourselves, now and then.
   /// - Parameter nanoseconds: the longest wait; nil waits for as long as it takes.
-  package init(_ descriptors: [Int32], _ handlers: [Handler], atMost nanoseconds: Int64?) {
+  package init(_ descriptors: [Int32?], _ handlers: [Handler], atMost nanoseconds: Int64?) {
     self.init(descriptors, handlers, [], atMost: nanoseconds)
   }
 
   init(
-    _ descriptors: [Int32], _ handlers: [Handler], _ streamers: [StreamHandler], atMost nanoseconds: Int64?
+    _ descriptors: [Int32?], _ handlers: [Handler], _ streamers: [StreamHandler], atMost nanoseconds: Int64?
   ) {
     let ends = handlers.map(\.descriptor)
     let streamEnds = streamers.map(\.end)
-    let isBlind = ends.contains { $0 < 0 } || streamEnds.contains { $0 < 0 }
+    let isBlind = ends.contains(nil) || streamEnds.contains(nil)
     let glance = min(nanoseconds ?? .max, PollResult.blindInterval)
     do throws(Errno) {
       let (readable, writable) = try wait(
@@ -51,7 +51,7 @@ package struct PollResult {
       }
     } catch {
       _ = try? waitReadable([], atMost: glance)
-      others = descriptors.map { $0 >= 0 }
+      others = descriptors.map { $0 != nil }
       ended = handlers.map(\.hasEnded)
       streams = streamers.map { StreamSign(hasSaid: true, hasEnded: $0.hasEnded, listens: true) }
     }

@@ -18,7 +18,8 @@ final class StreamHandler {
   private let input: File
   private let limit: Int
   private var child: Child?
-  private var answers: File
+  /// nil: nothing more will come.
+  private var answers: File?
   private let words: StderrCapture
   /// Letters that are being prepared for it.
   var expected = 0
@@ -84,13 +85,13 @@ final class StreamHandler {
     self.beacon = beacon
     self.limit = limit
     words = try StderrCapture()
-    let ends = try File.pipe()
-    answers = File(owning: ends.reading)
-    let writing = File(owning: ends.writing)
-    try answers.setNonBlocking()
-    let told = try File.pipe()
-    input = File(owning: told.reading)
-    telling = File(owning: told.writing)
+    let ends = try Pipe()
+    answers = consume ends.reading
+    let writing = ends.writing
+    try answers?.setNonBlocking()
+    let told = try Pipe()
+    input = told.reading
+    telling = consume told.writing
     try telling?.setNonBlocking()
     child = try command.start(
       environment: mailbox.environment(settings), input: input.descriptor,
@@ -171,28 +172,28 @@ final class StreamHandler {
   // MARK: What it says
 
   /// Readable when it has said something.
-  var voice: Int32 { answers.descriptor }
+  var voice: Int32? { answers?.descriptor }
   /// Readable when it has ended.
-  var end: Int32 { child?.ended.descriptor ?? -1 }
-  /// Writable when it takes more of what it is to be told; -1: nothing is to be told.
-  var ear: Int32 { unsent.isEmpty ? -1 : telling?.descriptor ?? -1 }
+  var end: Int32? { child?.endDescriptor }
+  /// Writable when it takes more of what it is to be told; nil: nothing is to be told.
+  var ear: Int32? { unsent.isEmpty ? nil : telling?.descriptor }
 
   var hasEnded: Bool { (try? child?.hasEnded()) == true }
 
   /// What it has said.
   func takeAnswers() -> [Answer] {
-    if answers.descriptor < 0 { return [] }
+    if answers == nil { return [] }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     defer { buffer.deallocate() }
     let count: Int
-    do throws(Errno) { count = try answers.read(into: buffer) } catch .again { return [] } catch {
+    do throws(Errno) { count = try answers?.read(into: buffer) ?? 0 } catch .again { return [] } catch {
       unheard = PostError(error, "cannot read what the handler says").message
-      answers = File(owning: -1)  // or we should be woken for it again and again
+      answers = nil  // or we should be woken for it again and again
       breakOff()
       return []
     }
     if count == 0 {
-      answers = File(owning: -1)  // it has closed its standard output: nothing more will come
+      answers = nil  // it has closed its standard output: nothing more will come
       return []
     }
     unread += UnsafeRawBufferPointer(rebasing: buffer[..<count])

@@ -139,10 +139,10 @@ public final class Watcher {
   /// Serves the mailboxes until stopped or, `untilEmpty`, until nothing is left.
   /// - Throws: bad settings, when the letters of a mailbox wait for a broken handler (`untilEmpty`);
   ///   not found, when the spool is gone.
-  public func run() throws(PostError) { try run(signals: -1) {} }
+  public func run() throws(PostError) { try run(signals: nil) {} }
 
   /// - Parameter signals: readable when the caller should look for signals; then `onSignal` is called.
-  package func run(signals: Int32, onSignal: () -> Void) throws(PostError) {
+  package func run(signals: Int32?, onSignal: () -> Void) throws(PostError) {
     office.timeToDeleteBy(isFirst: true)  // nothing has moved yet
     discover()
     testHearing()
@@ -278,9 +278,9 @@ public final class Watcher {
     lastScan + (watches.isBlind ? InotifyWatches.scanInterval : Watcher.safetyInterval)
   }
 
-  private func wait(_ signals: Int32, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
+  private func wait(_ signals: Int32?, _ onSignal: () -> Void, _ wakeAt: Int64?) throws(PostError) {
     let ready = PollResult(
-      [signals, fate == nil ? watches.descriptor : -1], jobs.map(\.handler), streams.map(\.handler),
+      [signals, fate == nil ? watches.descriptor : nil], jobs.map(\.handler), streams.map(\.handler),
       atMost: wakeAt.map { max(0, $0 - Clock.monotonic) })
     if ready.others[0] { onSignal() }
     if ready.others[1], fate == nil { try listen() }

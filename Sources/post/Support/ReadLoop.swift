@@ -30,7 +30,7 @@ struct ReadLoop {
   /// - Returns: 0 if there was one, else 1.
   /// - Throws: if none could be read, what was wrong with those that waited.
   func run(
-    lease: Duration? = nil, forCommand: Bool = false, signals: Int32 = -1,
+    lease: Duration? = nil, forCommand: Bool = false, signals: Int32? = nil,
     _ take: ([Claim]) throws(PostError) -> Bool
   ) throws(PostError) -> Int32 {
     var arrivals: ArrivalWaiter?

@@ -152,7 +152,7 @@ struct ShelfTests {
       "cd \(bags)/new.00000001xx; mkdir old-stuff done.0000000100 new.00000001xx new.0000000200 new.142")
     let said = try box.post("check").text
     for name in ["old-stuff", "done.0000000100", "new.00000001xx", "new.0000000200", "new.142"] {
-      #expect(said.contains("new.00000001xx/\(name): is no valid name of a bag"), "\(said)")
+      #expect(said.contains("new.00000001xx/\(name): is not a valid name of a bag"), "\(said)")
     }
     #expect(!said.contains("new.0000000100"), "\(said)")
   }

@@ -64,7 +64,7 @@ import Testing
     try box.script("it=spool/mailboxes/stock/cur/\(name); chmod u+w $it; printf x >> $it; chmod a-w $it")
     let found = try box.check("--repair").filter { $0.hasPrefix("mailboxes/stock/") }
     #expect(found.count == 1)
-    #expect(found[0].hasSuffix("; somebody has it in hands; run it again when that is over"))
+    #expect(found[0].hasSuffix("; a living holder has claimed it; run post check again later"))
     try box.write("go", "")
     #expect(try reader.wait().code == 0)
     #expect(box.entries("done").count == 1)

@@ -25,7 +25,7 @@ import Testing
     let looked = try box.shell("\(Machine.asNobody) post check")
     #expect(looked.code == 1)
     let closed = looked.lines.filter {
-      $0.contains("cannot be looked into: permission denied; run post check as its owner")
+      $0.contains("cannot be read: permission denied; run post check as its owner")
     }
     // The way to a mailbox leads through its symlink, too.
     #expect(closed.contains { $0.hasPrefix(place) })
@@ -70,8 +70,8 @@ import Testing
     let found = try box.check()
     #expect(
       found == [
-        "mailboxes/stock/later: has mode 500: its owner, user 65534, cannot work in it; chmod u+rwx",
-        "mailboxes/stock/done: belongs to user 0, and user 65534, who owns mailboxes/stock, cannot work in it; chown it",
+        "mailboxes/stock/later: has mode 500: its owner, user 65534, cannot use it; chmod u+rwx",
+        "mailboxes/stock/done: belongs to user 0: user 65534, the owner of mailboxes/stock, cannot use it; chown it",
       ])
     try box.script("chmod 700 spool/mailboxes/stock/later; chmod g+rwx spool/mailboxes/stock/done")
     try box.expectClean()
@@ -117,7 +117,7 @@ import Testing
     let looked = try box.post("--spool", far, "check")
     #expect(looked.code == 0)
     #expect(looked.lines.count == 1)
-    #expect(looked.lines.first?.hasPrefix("\(far): remark: lies ") == true)
+    #expect(looked.lines.first?.hasPrefix("\(far): remark: is ") == true)
   }
 
   @Test(.needsOtherFileSystem) func aMailboxOnAnotherFileSystemIsRemarkedUpon() throws {
@@ -128,17 +128,17 @@ import Testing
     try box.expectClean()
     #expect(
       try box.remarks().contains(
-        "mailboxes/stock: remark: lies on another file system: letters are copied, not linked"))
+        "mailboxes/stock: remark: is on another file system: letters are copied, not linked"))
   }
 
   private static let mounts = [
-    ("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work none disk", "lies on an overlay"),
+    ("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work none disk", "is on an overlay"),
     ("mount -o loop,nobarrier image disk", "is mounted with nobarrier"),
     ("mount -o loop,data=writeback image disk", "is mounted with data=writeback"),
     ("mount -o loop image disk", ""),
     ("mkfs.ext4 -q -F -O fast_commit image && mount -o loop image disk", "is an ext4 with fast_commit"),
     ("mount --bind low disk", ""),
-    ("mount -t tmpfs none disk", "lies in memory (tmpfs)"),
+    ("mount -t tmpfs none disk", "is in memory (tmpfs)"),
   ]
 
   /// In a mount namespace of its own: it leaves nothing mounted.
@@ -191,7 +191,7 @@ import Testing
       """)
     let used = try box.post("--spool", "shop", "check", "-v")
     #expect(used.code == 0, "\(used.text)")
-    #expect(used.errors.contains("looked at mailboxes/stock: 2 letters"))
+    #expect(used.errors.contains("checked mailboxes/stock: 2 letters"))
   }
 
   /// The top of the repository: this file lies two folders below it.

@@ -63,7 +63,7 @@ import Testing
     #expect(box.entries("notes").count == 1)
     #expect(
       try box.check() == [
-        "mailboxes/stock/corrupt: holds 1 letter that was set aside; look at it, then remove it"
+        "mailboxes/stock/corrupt: has 1 letter set aside; inspect, then remove"
       ])
     #expect(try box.must("read", "stock", "--all") == "abc")
   }
@@ -82,7 +82,7 @@ import Testing
     #expect(box.topicEntries("corrupt") == [name])
     #expect(
       try box.check() == [
-        "topics/orders/corrupt: holds 1 letter that was set aside; look at it, then remove it"
+        "topics/orders/corrupt: has 1 letter set aside; inspect, then remove"
       ])
     #expect(try box.must("read", "stock", "--all") == "abc")
   }
@@ -116,7 +116,8 @@ import Testing
     let id = box.entries("new")[0]
     try box.script("chmod 664 spool/mailboxes/stock/new/\(id)")
     try box.expectRepair(
-      "topics/orders/cur/\(id)", "has mode 664: who writes it, writes into every mailbox",
+      "topics/orders/cur/\(id)",
+      "has mode 664: a program that writes to it changes the letter in every mailbox",
       repaired: "mode 444")
     #expect(try box.must("read", "stock", "--all") == "abc")
   }
@@ -136,7 +137,7 @@ import Testing
     let found = try box.check("--repair")
     #expect(
       found == [
-        "mailboxes/stock/new/\(id): is the same letter as mailboxes/stock/\(place)/\(id)\(mark), and may be handled once more; remove the one that is not meant"
+        "mailboxes/stock/new/\(id): is the same letter as mailboxes/stock/\(place)/\(id)\(mark), and may be handled twice; remove the one that you do not want"
       ])
     #expect(box.entries("new").count == 3 && box.entries(place).count == 1)
   }

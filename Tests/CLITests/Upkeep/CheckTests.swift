@@ -24,8 +24,8 @@ import Testing
     try box.must("read", "invoice", "--lease", "1h")
     let looked = try box.post("check", "-v")
     #expect(looked.code == 0)
-    #expect(looked.errors.contains("looked at topics/orders: 3 letters"))
-    #expect(looked.errors.contains("looked at mailboxes/stock: 3 letters"))
+    #expect(looked.errors.contains("checked topics/orders: 3 letters"))
+    #expect(looked.errors.contains("checked mailboxes/stock: 3 letters"))
     #expect(try box.check("--repair") == [])
   }
 
@@ -39,7 +39,7 @@ import Testing
     try box.script("mkdir -p other/things")
     let looked = try box.post("--spool", "other", "check", "--repair")
     #expect(looked.code == 0)
-    #expect(looked.text.contains("remark: is not made yet"))
+    #expect(looked.text.contains("remark: has not been created yet"))
     #expect(box.names(in: "other") == ["things"])
   }
 
@@ -63,25 +63,26 @@ import Testing
 
   private static let curable = [
     Trouble(
-      "topics/orders/tmp/\(ours)", "echo x > $it", "was being written by a sender that is dead", "removed"),
+      "topics/orders/tmp/\(ours)", "echo x > $it", "is unfinished, and its writer is dead", "removed"),
     Trouble(
-      "mailboxes/stock/tmp/\(ours)", "echo x > $it", "was being written by a sender that is dead", "removed"),
+      "mailboxes/stock/tmp/\(ours)", "echo x > $it", "is unfinished, and its writer is dead", "removed"),
     Trouble(
       "topics/orders/tmp/foreign", "echo x > $it; touch -d '-37 hours' $it",
-      "has not been written for more than 36 hours", "removed"),
-    Trouble("topics/orders/new/1.2.foreign", "echo x > $it", "is accepted, and nobody sorts it", "sorted"),
+      "was neither read nor written for more than 36 hours", "removed"),
+    Trouble("topics/orders/new/1.2.foreign", "echo x > $it", "is accepted but not delivered", "delivered"),
     Trouble(
       "topics/orders/subscribers/.stock", "echo 'Since: 0' > $it",
-      "a subscriber died before it had the letters",
+      "post subscribe died before stock had all letters",
       "linked"),
     Trouble(
-      "topics/orders/subscribers/.late", "echo 'Since: 0' > $it", "a subscriber died before it was one",
+      "topics/orders/subscribers/.late", "echo 'Since: 0' > $it",
+      "post subscribe died before it subscribed late",
       "removed"),
     Trouble(
       "mailboxes/stock/notes/1.2.gone", "echo x > $it; touch -d '-25 hours' $it",
-      "is about a letter that is nowhere", "removed"),
-    Trouble("mailboxes/stock/later", "rmdir $it", "is missing", "made"),
-    Trouble("topics/orders/tmp", "rmdir $it", "is missing", "made"),
+      "is about a letter that is not here", "removed"),
+    Trouble("mailboxes/stock/later", "rmdir $it", "is missing", "created"),
+    Trouble("topics/orders/tmp", "rmdir $it", "is missing", "created"),
   ]
 
   @Test(arguments: curable)
@@ -89,35 +90,37 @@ import Testing
     try trouble.make(in: box)
     try box.expectRepair(trouble.place, trouble.what, repaired: trouble.repaired)
     // Within a second a foreign letter may come first.
-    let all = trouble.repaired == "sorted" ? "abcx\n" : "abc"
+    let all = trouble.repaired == "delivered" ? "abcx\n" : "abc"
     #expect(try readAll().map { $0.sorted() } == [all.sorted(), all.sorted()])
   }
 
   private static let forPeople = [
     // Directories.
-    Trouble("mailboxes/stock/log", "rmdir $it; touch $it", "cannot be looked into: not a directory; put one"),
-    Trouble("mailboxes/stock/later", "chmod 777 $it", "has mode 777: anybody may remove"),
-    Trouble("topics/orders/new", "chmod 773 $it", "has mode 773: anybody may remove"),
-    Trouble("topics", "chmod 777 $it", "has mode 777: anybody may remove"),
-    Trouble("topics/bad name", "mkdir \"$it\"", "is no valid name of a topic"),
-    Trouble("mailboxes/_x", "mkdir $it", "is no valid name of a mailbox"),
-    Trouble("mailboxes/file", "touch $it", "is not a directory, so no mailbox"),
-    Trouble("mailboxes/lost", "ln -s nowhere $it", "is a symlink to nothing, so no mailbox"),
-    Trouble("topics/orders/held/bad name", "mkdir -p \"$it\"", "is no valid name of a mailbox"),
+    Trouble(
+      "mailboxes/stock/log", "rmdir $it; touch $it",
+      "cannot be read: not a directory; replace it with a directory"),
+    Trouble("mailboxes/stock/later", "chmod 777 $it", "has mode 777: any user may delete"),
+    Trouble("topics/orders/new", "chmod 773 $it", "has mode 773: any user may delete"),
+    Trouble("topics", "chmod 777 $it", "has mode 777: any user may delete"),
+    Trouble("topics/bad name", "mkdir \"$it\"", "is not a valid name of a topic"),
+    Trouble("mailboxes/_x", "mkdir $it", "is not a valid name of a mailbox"),
+    Trouble("mailboxes/file", "touch $it", "is not a directory, so it is no mailbox"),
+    Trouble("mailboxes/lost", "ln -s nowhere $it", "is a broken symlink, so it is no mailbox"),
+    Trouble("topics/orders/held/bad name", "mkdir -p \"$it\"", "is not a valid name of a mailbox"),
     // Subscribers.
     Trouble(
       "topics/orders/subscribers/away", "ln -s ../../../mailboxes/away $it",
-      "leads to ../../../mailboxes/away, where nothing is"),
-    Trouble("topics/orders/subscribers/loop", "ln -s loop $it", "leads to loop, where nothing is"),
+      "leads to ../../../mailboxes/away, which does not exist"),
+    Trouble("topics/orders/subscribers/loop", "ln -s loop $it", "leads to loop, which does not exist"),
     Trouble("topics/orders/subscribers/far", "ln -s /usr $it", "leads to /usr, which lacks tmp/ or new/"),
     Trouble("topics/orders/subscribers/file", "touch $it", "is not a symlink"),
     Trouble("topics/orders/subscribers/folder", "mkdir $it", "is not a symlink"),
-    Trouble("topics/orders/subscribers/bad name", "ln -s x \"$it\"", "is no valid name of a mailbox"),
+    Trouble("topics/orders/subscribers/bad name", "ln -s x \"$it\"", "is not a valid name of a mailbox"),
     // Settings and handlers.
     Trouble(
       "mailboxes/stock/mailbox.conf", "printf 'Tries: 3\\nTires: 4\\n' > $it", "line 2: unknown name 'Tires'"),
     Trouble(
-      "mailboxes/invoice/mailbox.conf", "echo 'Tries: 3' > $it; chmod 666 $it", "may be written by anybody"),
+      "mailboxes/invoice/mailbox.conf", "echo 'Tries: 3' > $it; chmod 666 $it", "is writable by any user"),
     Trouble("topics/orders/topic.conf", "echo 'Keep: 7 days' > $it", "line 1: '7 days' is no value for Keep"),
     Trouble("post.conf", "echo 'Handler: x' > $it", "line 1: unknown name 'Handler'"),
     Trouble("mailboxes/a/mailbox.conf", "mkdir -p $it", "is not a regular file; put one in its place"),
@@ -125,7 +128,7 @@ import Testing
     Trouble(
       "mailboxes/stock/handler-broken", "echo 'handler cannot be run: x' > $it", "handler cannot be run: x"),
     Trouble(
-      "mailboxes/stock/corrupt", "mkdir $it; echo x > $it/1.2.x", "holds 1 letter that was set aside; look at"
+      "mailboxes/stock/corrupt", "mkdir $it; echo x > $it/1.2.x", "has 1 letter set aside; inspect"
     ),
   ]
 
@@ -155,29 +158,30 @@ import Testing
     let gone = try box.check("--repair")
     #expect(gone.count == 2)
     #expect(
-      gone[0].hasPrefix("topics/orders/held/stock: 1 letter for mailbox stock, which could not take it"))
+      gone[0].hasPrefix("topics/orders/held/stock: 1 letter could not be delivered to mailbox stock"))
     #expect(gone[0].contains("1 cannot be delivered yet (gone for good? post unsubscribe stock orders)"))
     #expect(
       gone[1].hasPrefix(
-        "topics/orders/subscribers/stock: leads to ../../../mailboxes/stock, where nothing is"))
+        "topics/orders/subscribers/stock: leads to ../../../mailboxes/stock, which does not exist"))
     try box.script("mv away spool/mailboxes/stock")
-    try box.expectRepair("topics/orders/held/stock", "1 letter for mailbox stock", repaired: "delivered")
+    try box.expectRepair(
+      "topics/orders/held/stock", "1 letter could not be delivered to mailbox stock", repaired: "delivered")
     #expect(try readAll() == ["abcd", "abcd"])
   }
 
   @Test(.needsStrace) func aLetterWhoseSenderDiedHalfWayIsSorted() throws {
     _ = try box.shell("strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m d")
     let id = try #require(box.topicEntries("new").first)
-    try box.expectRepair("topics/orders/new/\(id)", "is accepted, and nobody sorts it", repaired: "sorted")
+    try box.expectRepair("topics/orders/new/\(id)", "is accepted but not delivered", repaired: "delivered")
     #expect(try readAll() == ["abcd", "abcd"])
   }
 
-  @Test(arguments: [(",A=1", "its holder is dead"), (",A=2,L=1500000000", "its lease is over")])
+  @Test(arguments: [(",A=1", "its holder is dead"), (",A=2,L=1500000000", "its lease has ended")])
   func aDeadClaimIsTakenBack(mark: String, what: String) throws {
     let id = box.entries("new")[0]
     try box.script("cd spool/mailboxes/stock; mv new/\(id) 'cur/\(id)\(mark)'")
     try box.expectRepair(
-      "mailboxes/stock/cur/\(id)\(mark)", what, repaired: "taken back into mailboxes/stock/new")
+      "mailboxes/stock/cur/\(id)\(mark)", what, repaired: "put back into mailboxes/stock/new")
     #expect(try readAll() == ["abc", "abc"])
   }
 
@@ -187,7 +191,7 @@ import Testing
     try box.script("cd spool/mailboxes/stock; mv new/\(id) cur/\(id),A=1")
     try box.expectRepair(
       "mailboxes/stock/cur/\(id),A=1", "its holder is dead",
-      repaired: "taken back into mailboxes/stock/failed")
+      repaired: "put back into mailboxes/stock/failed")
     #expect(try readAll() == ["bc", "abc"])
   }
 
@@ -218,7 +222,7 @@ import Testing
     try box.expectClean()
     let remarks = try box.remarks()
     #expect(remarks.contains { $0.hasPrefix("topics/orders/subscribers/elsewhere: remark: leads to /") })
-    #expect(remarks.contains("topics/later: remark: is not made yet; post send later makes it"))
+    #expect(remarks.contains("topics/later: remark: has not been created yet; post send later creates it"))
   }
 
   @Test func whereHalfIsMissingTheRestIsStillLookedAt() throws {
@@ -236,7 +240,7 @@ import Testing
     try box.script("mkdir spool/mailboxes/_x spool/mailboxes/stock/done/10.x")
     #expect(
       try box.check("--json").filter { !$0.contains(#""remark":true"#) } == [
-        #"{"kind":"bad-name","place":"mailboxes/_x","remark":false,"remedy":"rename it","what":"is no valid name of a mailbox, and is not served"}"#,
+        #"{"kind":"bad-name","place":"mailboxes/_x","remark":false,"remedy":"rename it","what":"is not a valid name of a mailbox, so post ignores it"}"#,
         #"{"kind":"stray","place":"mailboxes/stock/done/10.x","remark":false,"remedy":"post check --repair sets it aside","what":"is a directory, not a letter"}"#,
       ])
     #expect(

@@ -20,7 +20,7 @@ import Testing
 
   @Test func aMissingDescriptorIsNeverReady() throws {
     let zero = try File("/dev/zero", .readFollowing)
-    #expect(try waitReadable([-1, zero.descriptor], atMost: 1_000_000_000) == [false, true])
+    #expect(try waitReadable([nil, zero.descriptor], atMost: 1_000_000_000) == [false, true])
   }
 
   @Test func eventsTellWatchAndName() throws {

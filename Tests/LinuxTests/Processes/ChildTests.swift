@@ -19,7 +19,7 @@ import Testing
     let child = try Child(
       ["/bin/sh", "-c", Path(script)], environment: environment, input: stdin.descriptor,
       output: .descriptor(output.descriptor), errors: .descriptor(output.descriptor), folder: box.root)
-    #expect(try waitReadable([child.ended.descriptor], atMost: 30_000_000_000) == [true])
+    #expect(try waitReadable([child.endDescriptor], atMost: 30_000_000_000) == [true])
     let exit = try child.reap()
     try output.seek(to: 0)
     return (exit, String(decoding: try output.readAll(limit: 1 << 20), as: UTF8.self))
@@ -83,7 +83,7 @@ import Testing
     #expect(try !child.hasEnded())
     let pid = try box.read("started").filter(\.isNumber)
     child.signal(.kill)
-    #expect(try waitReadable([child.ended.descriptor], atMost: 30_000_000_000) == [true])
+    #expect(try waitReadable([child.endDescriptor], atMost: 30_000_000_000) == [true])
     #expect(try child.hasEnded())
     #expect(try child.reap() == .signal(9))
     #expect(

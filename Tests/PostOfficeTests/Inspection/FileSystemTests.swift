@@ -4,10 +4,10 @@ import Testing
 @testable import PostOffice
 
 /// What a kind of file system and its options mean for letters.
-@Suite struct GroundTests {
+@Suite struct FileSystemTests {
   private func doubts(_ magic: UInt32, _ type: String, _ options: String) -> [String] {
     let line = "36 35 98:0 / /var/spool rw,noatime shared:1 - \(type) /dev/sda1 rw,\(options)"
-    return Ground(magic: magic, mount: Mount(line: line[...])).doubts
+    return FileSystem(magic: magic, mount: Mount(line: line[...])).risks
   }
 
   @Test(arguments: [
@@ -26,7 +26,7 @@ import Testing
       (0xff53_4d42, "cifs", "network file system (cifs)"),
       (0xfe53_4d42, "smb3", "network file system (smb3)"),
       (0x0102_1997, "9p", "network file system (9p)"),
-      (0x6573_5546, "fuse.sshfs", "on fuse.sshfs, served by a program"),
+      (0x6573_5546, "fuse.sshfs", "on fuse.sshfs, which a program serves"),
       (0x4d44, "vfat", "neither links nor owners"),
     ] as [(UInt32, String, String)])
   func aFileSystemThatMayNotKeepThePromisesIsDoubted(magic: UInt32, type: String, words: String) {
@@ -34,6 +34,6 @@ import Testing
     #expect(said.count == 1)
     #expect(said.first?.contains(words) == true)
     // Where /proc does not tell, its number is enough.
-    #expect(Ground(magic: magic, mount: nil).doubts.count == 1)
+    #expect(FileSystem(magic: magic, mount: nil).risks.count == 1)
   }
 }

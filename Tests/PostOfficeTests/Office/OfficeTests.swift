@@ -231,8 +231,8 @@ import Testing
     let place = "mailboxes/stock/cur/\(id),A=1"
     let found = check(repair: false)
     #expect(found.map(\.kind) == [.deadClaim] && found.map(\.place) == [place])
-    #expect(found.first?.line == "\(place): its holder is dead; post check --repair takes it back")
-    #expect(check(repair: true).map(\.repair) == ["taken back into mailboxes/stock/new"])
+    #expect(found.first?.line == "\(place): its holder is dead; post check --repair puts it back")
+    #expect(check(repair: true).map(\.repair) == ["put back into mailboxes/stock/new"])
     #expect(check(repair: false).isEmpty)
     #expect(names(.new) == ["\(id),A=1"])
   }

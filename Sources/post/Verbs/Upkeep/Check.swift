@@ -49,8 +49,8 @@ enum Check: Verb {
     let asJSON = call.has("json")
     var isClean = true
     var failure: PostError?
-    let tell = { (line: String) in if call.isVerbose { Streams.error("post: \(line)\n") } }
-    office.check(repair: call.has("repair"), tell: tell) { finding in
+    let progress = { (line: String) in if call.isVerbose { Streams.error("post: \(line)\n") } }
+    office.check(repair: call.has("repair"), progress: progress) { finding in
       if !finding.kind.isRemark { isClean = false }
       // What cannot be printed is still repaired.
       guard !call.isQuiet, failure == nil else { return }

@@ -11,8 +11,8 @@ extension UInt8 {
   package var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
 }
 
-/// The last digits of a number, in lower case. (`String(_:radix:)` looks up conformances at run time, which each start of
-/// the program would pay for.)
+/// The last digits of a number, in lower case. (`String(_:radix:)` looks up conformances at run time, which each start
+/// of the program would pay for.)
 package func hexadecimal(_ bits: UInt64, digits count: Int) -> String {
   let digits: StaticString = "0123456789abcdef"
   return String(unsafeUninitializedCapacity: count) { text in

@@ -1,4 +1,5 @@
-// Durations as people write them: 250ms 30s 10m 2h 7d. Reading never traps, and what is written is read back as the same.
+// Durations as people write them: 250ms 30s 10m 2h 7d. Reading never traps, and what is written is read back as the
+// same.
 
 extension Duration {
   private static let units: UnitTable = [

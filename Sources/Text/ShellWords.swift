@@ -1,5 +1,5 @@
-// Command lines as a shell reads them (POSIX XCU 2.2): which need no shell, and how words are quoted for one. A line that
-// is split here gives exactly the words that sh would give; all other lines are left to sh.
+// Command lines as a shell reads them (POSIX XCU 2.2): which need no shell, and how words are quoted for one. A line
+// that is split here gives exactly the words that sh would give; all other lines are left to sh.
 
 package enum ShellWords {
   /// The words of a line that has only a program's path and its arguments, each of harmless characters or in single

@@ -10,8 +10,8 @@ package enum Sizes {
     number(text.uppercased(), in: units, limit: 1 << 60)
   }
 
-  /// In the largest unit of which there is one: "0", "512", "3.1M", "99M". It has a decimal below ten, as with df -h, and
-  /// is rounded down, so that what is less than a limit never reads like more.
+  /// In the largest unit of which there is one: "0", "512", "3.1M", "99M". It has a decimal below ten, as with df -h,
+  /// and is rounded down, so that what is less than a limit never reads like more.
   package static func text(_ bytes: Int64) -> String {
     guard let (suffix, unit) = units.last(where: { bytes >= $0.size }) else { return "0" }
     let whole = bytes / unit

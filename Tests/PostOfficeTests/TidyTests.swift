@@ -124,7 +124,7 @@ import Testing
       let owner: [String] =
         switch room {
         case "Linux": ["Directory.swift"]
-        case "PostOffice": ["Delivery.swift"]
+        case "PostOffice": ["Placement.swift"]
         default: []
         }
       #expect(try files(in: Path("Sources/" + room), having: /linkat\(|\.link\(/) == owner, "\(room)")
@@ -134,15 +134,13 @@ import Testing
   /// A lock that others have to wait for, or are refused by: of a file's byte, or of a directory.
   @Test func exclusiveLocksAreTakenByTheirOwners() throws {
     let owners: Set = [
-      // Senders and finishers: the sorter's byte of a letter that is written, copied or delivered.
-      "LetterWriter.swift", "LetterIdentity.swift", "Delivery.swift", "Backlog.swift",
+      // Files that are written under a name of their own: letters, copies, marks, settings, bodies.
+      "Draft.swift",
       // The directory of a topic, for one finisher at a time; of a mailbox, for one claimer or reclaimer.
-      "Topic.swift", "ClaimQueue.swift", "Reclaiming.swift",
+      "Topic.swift", "Claiming.swift", "ClaimQueue.swift", "Reclaiming.swift",
       // Sealers.
       "BagSealing.swift",
-      // Files that are made under a name: settings, and the private copy of a body.
-      "Office.swift", "BodyCopy.swift",
-      // That a watcher is at work.
+      // That a watcher runs.
       "InotifyHealth.swift",
     ]
     let pattern = /tryLock\(\.exclusive|\.tryLock\(\)|\.lock\(\)/

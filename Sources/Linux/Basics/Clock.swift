@@ -1,5 +1,5 @@
-// Three clocks, in nanoseconds: the wall clock for names and dates, a monotonic one for waiting, and one that also counts
-// while the machine sleeps.
+// Three clocks, in nanoseconds: the wall clock for names and dates, a monotonic one for waiting, and one that also
+// counts while the machine sleeps.
 
 import Glibc
 

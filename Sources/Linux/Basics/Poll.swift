@@ -1,5 +1,5 @@
-// Waiting: one ppoll(2) for everything. A signal may end a wait early; then nothing is ready, and the caller looks at its
-// deadlines.
+// Waiting: one ppoll(2) for everything. A signal may end a wait early; then nothing is ready, and the caller looks at
+// its deadlines.
 
 import CLinux
 import Glibc

@@ -1,8 +1,8 @@
 // An open directory, and every change of names.
 //
 // - A path is relative to the directory, so a spool that is renamed meanwhile stays the spool that was opened.
-// - A path may have several parts. A symlink as the last part is not followed, unless a parameter or an `OpenMode` says so;
-//   a symlink further up is followed.
+// - A path may have several parts. A symlink as the last part is not followed, unless a parameter or an `OpenMode` says
+//   so; a symlink further up is followed.
 // - No change of names replaces a name, except `replace` (CrashSafety I13).
 // - A change of names is durable after `sync` of the directory, not before.
 
@@ -152,8 +152,8 @@ package struct Directory: ~Copyable {
   /// Takes the directory's own lock, and waits until it can.
   package borrowing func lock() throws(Errno) { _ = try check { flock(fd, LOCK_EX) } }
 
-  /// Calls `body` with each name that is not hidden, in the file system's order. It may miss names that appear or vanish
-  /// meanwhile, but no other.
+  /// Calls `body` with each name that is not hidden, in the file system's order. It may miss names that appear or
+  /// vanish meanwhile, but no other.
   /// - Parameter folder: a directory in this one, which is opened for that; nil: this one.
   package borrowing func forEachName(
     in folder: Path? = nil, _ body: (UnsafeRawBufferPointer) -> Void

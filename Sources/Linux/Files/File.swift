@@ -1,5 +1,6 @@
-// An open file. It has one owner and is closed once, when the owner goes: on Linux a failed close(2) has closed the file.
-// Every descriptor closes on exec. A failed read is never taken for the end of the file, and a write is whole or an error.
+// An open file. It has one owner and is closed once, when the owner goes: on Linux a failed close(2) has closed the
+// file. Every descriptor closes on exec. A failed read is never taken for the end of the file, and a write is whole or
+// an error.
 
 import CLinux
 import Glibc

@@ -1,6 +1,6 @@
-// Byte-range locks of the open file description, fcntl_locking(2). One lasts as long as any descriptor of that open file
-// in any process: a handler that inherits the descriptor keeps the lock, and the kernel clears it at the last close,
-// however the processes ended. No pid, no time-out, no clock. An open file is not shown its own locks.
+// Byte-range locks of the open file description, fcntl_locking(2). One lasts as long as any descriptor of that open
+// file in any process: a handler that inherits the descriptor keeps the lock, and the kernel clears it at the last
+// close, however the processes ended. No pid, no time-out, no clock. An open file is not shown its own locks.
 
 import CLinux
 import Glibc

@@ -1,5 +1,5 @@
-// What a directory is on: the type of its file system, statfs(2), and how it is mounted, proc_pid_mountinfo(5). Where /proc
-// or /sys does not tell, the answer is nil or the cautious one.
+// What a directory is on: the type of its file system, statfs(2), and how it is mounted, proc_pid_mountinfo(5). Where
+// /proc or /sys does not tell, the answer is nil or the cautious one.
 
 import CLinux
 import Glibc
@@ -36,9 +36,9 @@ package struct Mount: Hashable, Sendable {
     return table.split(separator: "\n").lazy.compactMap { Mount(line: $0) }.first { $0.id == id }
   }
 
-  /// Whether fsync(2) of a file makes all its hard links durable. link(2) changes the `st_nlink` of the file, and a file
-  /// system with a journal or a log makes that durable together with the name: ext4 (without fast commits, which are
-  /// young), xfs and btrfs.
+  /// Whether fsync(2) of a file makes all its hard links durable. link(2) changes the `st_nlink` of the file, and a
+  /// file system with a journal or a log makes that durable together with the name: ext4 (without fast commits, which
+  /// are young), xfs and btrfs.
   package var commitsLinksWithFile: Bool {
     switch type {
     case "xfs", "btrfs": true

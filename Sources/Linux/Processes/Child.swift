@@ -1,6 +1,6 @@
-// Child processes: posix_spawn(3), never fork. A child gets default signals, an empty mask, its three descriptors and at
-// most one more, and as a rule a process group of its own, so that it can be ended with all that it started. Whatever
-// of this cannot be set up is an error: no child runs with less.
+// Child processes: posix_spawn(3), never fork. A child gets default signals, an empty mask, its three descriptors and
+// at most one more, and as a rule a process group of its own, so that it can be ended with all that it started.
+// Whatever of this cannot be set up is an error: no child runs with less.
 
 import CLinux
 import Glibc
@@ -10,8 +10,8 @@ package struct Child: ~Copyable {
   package let pid: Int32
   private let hasOwnGroup: Bool
   private let end: File?
-  /// Becomes readable when the child has ended, pidfd_open(2). nil: the system had no descriptor left, but the child runs
-  /// all the same; ``hasEnded()`` tells.
+  /// Becomes readable when the child has ended, pidfd_open(2). nil: the system had no descriptor left, but the child
+  /// runs all the same; ``hasEnded()`` tells.
   package var endDescriptor: Int32? {
     switch end {
     case .some(let file): file.descriptor
@@ -104,9 +104,9 @@ package struct Child: ~Copyable {
     end = descriptor < 0 ? nil : File(owning: descriptor)
   }
 
-  /// The number under which a child has an inherited descriptor: the highest below 190 that its limit allows and that no
-  /// script is likely to use. Scripts use 3 to 19, bash 63 and less for process substitution, and flock(1) is often given
-  /// 99 or 100. nil: the limit leaves no room.
+  /// The number under which a child has an inherited descriptor: the highest below 190 that its limit allows and that
+  /// no script is likely to use. Scripts use 3 to 19, bash 63 and less for process substitution, and flock(1) is often
+  /// given 99 or 100. nil: the limit leaves no room.
   static func quietNumber(limit: Int) -> Int32? {
     (20..<190).last { $0 < limit && ![63, 99, 100].contains($0) }
   }

@@ -1,5 +1,5 @@
-// Limits of a process, getrlimit(2). A watcher with many handlers needs more descriptors than the usual 1024. Its children
-// get the limit that it was started with, because some programs break with higher descriptors (select(2)).
+// Limits of a process, getrlimit(2). A watcher with many handlers needs more descriptors than the usual 1024. Its
+// children get the limit that it was started with, because some programs break with higher descriptors (select(2)).
 
 import Glibc
 

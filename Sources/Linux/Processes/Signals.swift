@@ -1,5 +1,5 @@
-// Signals: those that would end the process in the middle of a write are ignored, and those that ask it to stop are read
-// from a descriptor, in the same poll as everything else. No signal handler ever runs.
+// Signals: those that would end the process in the middle of a write are ignored, and those that ask it to stop are
+// read from a descriptor, in the same poll as everything else. No signal handler ever runs.
 
 import CLinux
 import Glibc

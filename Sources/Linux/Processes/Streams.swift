@@ -4,8 +4,8 @@
 import Glibc
 
 package enum Streams {
-  /// Takes those of descriptors 0, 1 and 2 that are closed, so that no letter that is opened becomes one of them. Reading
-  /// or writing them still fails with EBADF.
+  /// Takes those of descriptors 0, 1 and 2 that are closed, so that no letter that is opened becomes one of them.
+  /// Reading or writing them still fails with EBADF.
   package static func reserve() {
     // One call for all three. If it fails, none is known to be closed.
     var all = (

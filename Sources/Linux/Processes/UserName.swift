@@ -1,5 +1,5 @@
-// The login name of the user, for the From of letters. getpwuid(3) is not used: a static program would need the machine's
-// shared libraries for it.
+// The login name of the user, for the From of letters. getpwuid(3) is not used: a static program would need the
+// machine's shared libraries for it.
 
 extension Host {
   /// The login name: of /etc/passwd, else of `getent passwd` (LDAP and the like), else the user's number.

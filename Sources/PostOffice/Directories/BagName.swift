@@ -1,15 +1,19 @@
-// The name of a bag: `new.0000000042` was the 42nd directory `new` to be sealed. That of a shelf of bags ends with
-// `xx` where theirs have two digits: `new.00000001xx` holds new.0000000100 to new.0000000199.
+// The names of bags and shelves. `new.0000000042` is the 42nd directory `new` that was sealed. A shelf holds a hundred
+// bags, and its name ends with `xx` where theirs have two digits: `new.00000001xx` holds new.0000000100 to
+// new.0000000199.
+//
+// Names are input: another user may plant any. What does not read as the one name of its number is no bag, and numbers
+// that no sealer reaches are handled without overflow.
 
 import Linux
 import Text
 
 /// A sealed directory.
 struct Bag: Hashable, Comparable {
-  /// Which directory it was.
+  /// Which directory was sealed.
   enum Kind: CaseIterable {
     case new
-    /// Letters that came back into `new` while others waited in bags.
+    /// It was none: letters that came back to `new` while others waited in bags.
     case again
     case cur, later, done, failed, tmp
 
@@ -26,7 +30,7 @@ struct Bag: Hashable, Comparable {
       }
     }
 
-    /// Whether bags of it are put on shelves: those of the others are few, and bear times, or are chosen by number.
+    /// Whether its bags are put on shelves. Those of the others are few; they tell times, or are chosen by number.
     var goesOnShelves: Bool { self != .later && self != .again }
 
     private static let all = allCases
@@ -40,7 +44,7 @@ struct Bag: Hashable, Comparable {
       self = kind
     }
 
-    /// That of a directory; nil: it is never sealed.
+    /// The kind of a directory; nil: it is never sealed.
     init?(_ folder: Path) {
       let name = folder.name
       self.init { name.isSame(as: $0) }
@@ -48,39 +52,39 @@ struct Bag: Hashable, Comparable {
   }
 
   let kind: Kind
-  /// The lowest is read first. Of bags of `later`: no letter in it is due before, seconds since 1970.
+  /// The lowest is read first. Of a bag of `later`: no letter in it is due before this time, seconds since 1970.
   let number: Int64
-  /// Of several bags of one number: which it is.
+  /// Distinguishes several bags with one number.
   var part = 0
   /// It lies on a shelf.
   var isShelved = false
-  /// It is a shelf: the directory of a hundred bags, of which this is the lowest number.
+  /// It is a shelf, and this is the lowest number of its bags.
   var isShelf = false
 
-  /// A number, or a part, has so many digits at most. Post's own are far from that; but somebody may plant any.
+  /// The most digits of a number or part. Post's own have fewer; those of a planted name may be any.
   private static let digits = 15
   private static let highest: Int64 = 999_999_999_999_999
 
-  /// Nobody seals so often, nor is anything due so late.
+  /// No sealer counts so far, and no letter is due so late: another program made the name.
   var isPlanted: Bool { max(number, Int64(part)) >= 100_000_000_000 }
 
   /// The next number; nil: there is none.
   var next: Bag? { number < Bag.highest ? Bag(kind, number + 1) : nil }
-  /// The next of this number; nil: there is none.
+  /// The next bag of this number; nil: there is none.
   var nextPart: Bag? { part < Bag.highest ? Bag(kind, number, part: part + 1) : nil }
 
-  /// Bags with this number, or a higher one, are put on shelves.
+  /// Bags from this number on are put on shelves.
   static let firstShelved: Int64 = 100
 
   init(_ kind: Kind, _ number: Int64, part: Int = 0) {
     (self.kind, self.number, self.part) = (kind, number, part)
   }
 
-  /// Reads the name of a bag, or shelf; nil: it is none.
+  /// Reads the name of a bag or shelf; nil: it is none.
   init?(_ name: UnsafeRawBufferPointer) {
     guard let kind = Kind(where: { name.begins(with: $0) }) else { return nil }
     var index = kind.word.utf8CodeUnitCount
-    /// A number of so many digits, or of more if it needs them: each has one name.
+    /// A number of so many digits, or more if it needs them, so each number has one name.
     func next(_ width: Int) -> Int64? {
       guard index < name.count, name[index] == UInt8(ascii: ".") else { return nil }
       index += 1
@@ -102,7 +106,7 @@ struct Bag: Hashable, Comparable {
     self.part = Int(part)
   }
 
-  /// The same for the name of a directory; a path is none.
+  /// Reads the name of a directory; a path of several parts is none.
   init?(_ name: Path) {
     guard let bag = name.bytes.withUnsafeBytes({ Bag($0) }) else { return nil }
     self = bag
@@ -115,20 +119,20 @@ struct Bag: Hashable, Comparable {
     return Path("\(kind.word).\(padding)\(digits)" + (isShelf ? "xx" : part > 0 ? ".\(part)" : ""))
   }
 
-  /// The shelf on which it lies, or would.
+  /// The shelf on which it lies, or would lie.
   var shelf: Bag {
     var shelf = Bag(kind, number / 100 * 100)
     shelf.isShelf = true
     return shelf
   }
 
-  /// - Parameter home: `bags/`.
-  func path(in home: Path) -> Path { isShelved ? home / shelf.name / name : home / name }
+  /// - Parameter bags: the path of the `bags/`.
+  func path(in bags: Path) -> Path { isShelved ? bags / shelf.name / name : bags / name }
 
   static func < (left: Bag, right: Bag) -> Bool {
     left.number == right.number ? left.part < right.part : left.number < right.number
   }
 
-  /// A directory is full when it is larger than this: bytes, as stat(2) tells them. On ext4 some 900 letters.
+  /// A directory is full when it is larger than this, in bytes as stat(2) tells them: on ext4 some 900 letters.
   static let limit: Int64 = 64 << 10
 }

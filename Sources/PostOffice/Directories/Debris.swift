@@ -1,14 +1,21 @@
-// Debris: what dead writers left.
+// Debris: files in a tmp/ whose writers died. A writer locks byte 0 of its file as long as it lives (``Draft``), so an
+// unlocked file of ours is debris at once. A foreign program locks nothing: its file is debris after 36 hours.
+//
+// No living writer loses a letter: who removes a file of ours holds a shared lock on it, so that a writer that has just
+// made it fails to lock it, and starts again before it has read any input (CrashSafety I5).
 
 import Linux
 
-/// The state of a file that should have a living sender.
-enum Abandonment {
-  case abandoned(Status)
-  case inHands
+/// Whether the process that writes or delivers a file is alive.
+enum WriterState {
+  case alive
+  /// It died, or was a foreign program, which locks nothing.
+  case dead(Status)
+  /// There is no such file any more.
   case gone
+  /// The file is no letter, and this is why.
   case noLetter(String)
-  /// Not ours to judge.
+  /// It cannot be seen.
   case unreadable(Errno)
 }
 
@@ -16,8 +23,8 @@ extension Office {
   /// A foreign program's file in tmp/ is debris after 36 hours, as Maildir says; ours at once. Seconds.
   static let foreignDebrisAge: Int64 = 36 * 3600
 
-  /// Whether a file's writer is dead, as far as one can see without meeting it.
-  func isAbandoned(_ path: Path) -> Abandonment {
+  /// Whether a file's writer is alive, as far as can be seen without a lock on the file.
+  func writerState(of path: Path) -> WriterState {
     do throws(Errno) {
       let status = try root.status(path)
       switch status.kind {
@@ -26,8 +33,7 @@ extension Office {
       case .symlink: return .noLetter("is a symlink, not a letter")
       default: return .noLetter("is not a regular file, so no letter")
       }
-      let isLocked = try root.open(path, .read).isLocked(byte: sorterByte)
-      return isLocked ? .inHands : .abandoned(status)
+      return try root.open(path, .read).isLocked(byte: LockBytes.writer) ? .alive : .dead(status)
     } catch .noEntry {
       return .gone
     } catch {
@@ -35,32 +41,32 @@ extension Office {
     }
   }
 
-  /// Removes what dead writers left in a tmp/.
+  /// Removes the debris in a tmp/, as much as one pass takes up.
   func clearDebris(in folder: Path) {
     guard let names = try? firstNames(in: folder, limit: Office.passLimit) else { return }
     for name in names {
-      do throws(Errno) { try removeDebris(folder / name) } catch {}  // gone, or not ours to remove
+      do throws(Errno) { try removeDebris(folder / name) } catch {}  // gone, or another user's
     }
   }
 
-  /// Removes a file from a tmp/, if its writer is dead.
+  /// Removes a file from a tmp/, if it is debris.
   func removeDebris(_ path: Path) throws(Errno) {
     if EntryName(path.name).id.isOurs {
       let file = try root.open(path, .read)
-      // Our lock stays until the name is gone: its writer, if just born, fails to lock and starts again.
-      if try file.tryLock(.shared, byte: sorterByte) { try root.remove(path) }
+      // Locked until its name is gone: a writer that has just made it fails to lock it, and starts again.
+      if try file.tryLock(.shared, byte: LockBytes.writer) { try root.remove(path) }
     } else if try isOldDebris(path, noting: true) {
       try root.remove(path)
     }
   }
 
-  /// Whether something in a tmp/ has lain there for so long that no foreign program is still at it: Maildir counts from
-  /// when it was last read, and what tar(1) or rsync(1) has just written bears an old time of writing.
-  /// - Parameter noting: something is to be deleted by it.
+  /// Whether no foreign program can still be writing a file in a tmp/. Maildir counts from the last time it was read,
+  /// because what tar(1) or rsync(1) has just written has an old time of modification.
+  /// - Parameter noting: the file is to be deleted if so.
   func isOldDebris(_ path: Path, noting: Bool = false) throws(Errno) -> Bool {
     let status = try root.status(path)
     let end = max(status.modified, status.accessed) + Office.foreignDebrisAge
-    // Nearly always the first says no.
+    // The wall clock nearly always says no, and costs less.
     return Clock.wall / 1_000_000_000 > end && timeToDeleteBy(noting: noting) > end
   }
 }

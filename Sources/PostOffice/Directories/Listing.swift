@@ -1,13 +1,14 @@
-// Listing directories of letters.
+// Listing letters: the first names of a large directory, all letters of a place with its bags, how many there are.
+// Memory is bounded by a limit of names, or by what one directory or bag holds (``Bag/limit``).
 
 import Linux
 
 extension Office {
-  /// How many letters one pass takes up.
+  /// How many letters one pass takes up at most.
   static let passLimit = 1024
 
-  /// The names that come first, in order, whatever the size of the directory; no more than twice
-  /// `limit` are held in memory.
+  /// The lowest names, in order, whatever the size of the directory: no more than about twice `limit` are held in
+  /// memory.
   /// - Parameter isWanted: says which names count.
   package func firstNames(
     in folder: Path, limit: Int, where isWanted: (Path) -> Bool = { _ in true }
@@ -32,7 +33,7 @@ extension Office {
     return Array(names.prefix(limit))
   }
 
-  /// How many letters are in a place, its bags included; none if it is missing.
+  /// How many letters are in a place and its bags; 0 if it is missing.
   func count(_ folder: Path) throws(PostError) -> Int {
     var count = 0
     try attempt("cannot list \(folder)") { () throws(Errno) in
@@ -41,8 +42,8 @@ extension Office {
     return count
   }
 
-  /// Goes through the letters of a place, bag by bag, in each in order of their names.
-  /// - Parameter body: gets the directory and the name; says whether to go on.
+  /// Goes through the letters of a place, bag by bag, and in each in the order of their names.
+  /// - Parameter body: gets the directory and the name, and returns whether to go on.
   func forEachEntry(
     of folder: Path, _ body: (_ folder: Path, _ name: Path) throws(PostError) -> Bool
   ) throws(PostError) {

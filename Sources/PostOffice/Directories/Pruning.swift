@@ -1,30 +1,34 @@
-// Pruning: deleting what is old, bag by bag.
+// Pruning: deleting expired entries of a place, bag by bag, the oldest bag first. It stops at the first bag in which
+// many entries prove to be younger, so its cost does not grow with what is kept.
+//
+// Which entries may be deleted for their age, the caller says (CrashSafety I30). An entry that tells a time to come, or
+// none, counts by its last change. A directory among the entries is left alone, with a warning.
 
 import Linux
 
 extension Office {
-  /// Who seals a bag prunes so many: more than are sealed, so that the old ones get fewer.
+  /// How many bags a sealer prunes for each that it seals: more than one, so that old bags get fewer.
   static let bagsAfterSealing = 2
 
-  /// When anything about a file was changed last, seconds since 1970: for foreign names, and for those that tell a time
-  /// to come. A foreign file's own time may be of years ago (cp -p, tar).
+  /// When anything about a file was changed last, seconds since 1970. (The time of modification of a foreign file may
+  /// be of years ago: cp -p, tar.)
   func changed(_ path: Path) -> Int64 { (try? root.status(path).changed) ?? .max }
 
-  /// So many letters that stay say of a bag that those behind it are younger, if their times are past; those that tell
-  /// of a time to come say that a clock was wrong. Fewer may be there for another reason.
+  /// When so many letters of a bag stay, and tell times that have passed, the bags behind it are younger. Fewer may be
+  /// there for another reason, and those that tell times to come were named by a wrong clock.
   private static let proof = 32
-  /// So many bags go together, for the syncs that they share.
+  /// How many bags are removed together: they share their syncs.
   static let bagsAtOnce = 16
-  /// Progress is told after so many removals.
+  /// After how many removals progress is reported.
   private static let progressStep = 256
 
-  /// Removes entries of a place. All times are seconds since 1970, and now is what ``timeToDeleteBy(isFirst:noting:)`` says.
+  /// Deletes the expired entries of a place. All times are seconds since 1970.
   /// - Parameters:
-  ///   - oldest: what is older goes.
-  ///   - bags: in no more than so many directories.
-  ///   - willGo: called before each goes.
-  ///   - time: what an entry tells itself, and can be believed. If it is nil, or still to come, it goes by when it was
-  ///     last changed.
+  ///   - oldest: entries of before are deleted.
+  ///   - now: as ``timeToDeleteBy(isFirst:noting:)`` returned it.
+  ///   - limit: in no more than so many directories.
+  ///   - willGo: called before each deletion.
+  ///   - time: the time that an entry's name tells; nil: none that can be believed.
   package func prune(
     _ folder: Path, before oldest: Int64, now: Int64, bags limit: Int = .max,
     willGo: (LetterID) -> Void = { _ in }, _ time: (_ name: Path, EntryName) -> Int64?

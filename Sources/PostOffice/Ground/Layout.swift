@@ -1,4 +1,5 @@
-// Where everything lies. No other file spells the name of a directory of the spool.
+// Where everything lies: the only file that spells the names of the spool's directories. All paths are relative to the
+// spool. SpoolFormat says what each directory and file means.
 
 import Linux
 
@@ -6,17 +7,17 @@ import Linux
 package enum Layout {
   package static let topics: Path = "topics"
   package static let mailboxes: Path = "mailboxes"
-  /// Settings of the whole office.
+  /// The settings of the whole office.
   package static let settings: Path = "post.conf"
   /// Space that is given up on a full disk, so that letters can still be claimed and settled.
   static let ballast: Path = ".ballast"
-  /// What was known of the time, for whoever deletes by it.
+  /// What processes that delete expired letters have seen of the time: ``TrustedTime``.
   static let clock: Path = ".clock"
   static let newClock: Path = ".clock.new"
-  /// Locked by the first watcher at work here.
+  /// Locked by the first watcher of the office: ``LockBytes/watcher``.
   package static let watcher: Path = ".watcher"
 
-  /// Where the bags of a directory of letters lie, with those of its neighbours.
+  /// The `bags/` of a directory of letters. All directories of one topic or mailbox share it.
   static func bags(of folder: Path) -> Path { folder.parent / "bags" }
 }
 
@@ -26,27 +27,27 @@ struct TopicLayout: Sendable {
 
   init(_ name: Name) { root = Layout.topics / name.description }
 
-  /// Being written.
+  /// Letters that are being written.
   var tmp: Path { root / "tmp" }
-  /// Accepted, being sorted.
+  /// Letters that are accepted and being sorted.
   var new: Path { root / "new" }
-  /// Sorted, kept for replay.
+  /// Letters that are sorted, and kept for replay.
   var cur: Path { root / "cur" }
-  /// Files that are no whole letters. Made when first needed.
+  /// Files that are no whole letters. Made when it is first needed.
   var corrupt: Path { root / "corrupt" }
-  /// A symlink for each subscriber. Made last: whoever sees it knows that the rest is durable.
+  /// A symlink for each subscriber. Made last: a process that sees it knows that the rest is durable (CrashSafety I15).
   var subscribers: Path { root / "subscribers" }
-  /// Letters that mailboxes could not take yet. Made when first needed.
+  /// Letters that mailboxes could not take yet. Made when it is first needed.
   var held: Path { root / "held" }
   var settings: Path { root / "topic.conf" }
-  /// What is made with a topic.
+  /// The directories that every topic has.
   var required: [Path] { [subscribers, tmp, new, cur] }
 
   func held(for mailbox: Name) -> Path { held / mailbox.description }
   func subscriber(_ mailbox: Name) -> Path { subscribers / mailbox.description }
-  /// Exists while the letters that the topic already had are still being linked into a new subscriber's mailbox.
+  /// Exists while the letters that the topic already had are being linked into a new subscriber's mailbox.
   func backlogMark(_ mailbox: Name) -> Path { subscribers / ("." + mailbox.description) }
-  /// What the symlink of a subscriber says.
+  /// Where the symlink of a subscriber leads.
   static func subscriberTarget(_ mailbox: Name) -> Path {
     "../../.." / Layout.mailboxes / mailbox.description
   }
@@ -58,43 +59,44 @@ package struct MailboxLayout: Sendable {
 
   package init(_ name: Name) { root = Layout.mailboxes / name.description }
 
-  /// A mailbox as a topic sees it, through its subscriber's symlink, wherever that leads.
+  /// A mailbox as its topic sees it: through the subscriber's symlink, wherever that leads.
   init(throughSymlink root: Path) { self.root = root }
 
   package subscript(_ place: Place) -> Path { root / place.rawValue }
-  /// What is made with a mailbox.
+  /// The directories that every mailbox has.
   var required: [Path] { Place.required.map { self[$0] } }
   package var settings: Path { root / "mailbox.conf" }
-  /// Exists while somebody has paused the mailbox by hand; says who.
+  /// Exists while the mailbox is paused by an operator; says by whom.
   var paused: Path { root / "paused" }
-  /// Says why the watcher has paused the mailbox: its handler cannot be run.
+  /// Exists while the watcher has paused the mailbox because its handler is broken; says why.
   package var broken: Path { root / "handler-broken" }
 }
 
-/// Where in its mailbox a letter is.
+/// A directory of a mailbox.
 public enum Place: String, Sendable, CaseIterable {
-  /// Being copied in (only from a topic whose letters cannot be hard-linked here).
+  /// Letters that are being copied from a topic whose letters cannot be hard-linked here; bodies for handlers.
   case tmp
-  /// Waiting.
+  /// Letters that wait.
   case new
-  /// In a handler's hands.
+  /// Letters that are claimed.
   case cur
-  /// Waiting for its time: a retry.
+  /// Letters that wait for their next attempt.
   case later
   case done
   case failed
-  /// Not what was sent: set aside, never handed to anybody. Made when first needed.
+  /// Files that are not what was sent: set aside, and handed to no handler. Made when it is first needed.
   case corrupt
-  /// One text file for each troubled letter.
+  /// One text file for each letter that failed at least once.
   case notes
-  /// A file for each UTC day, a line for each event.
+  /// One file for each UTC day, one line for each event.
   case log
 
-  /// Where letters are; a letter is in one of these at a time.
+  /// The states of a letter: it is in one of these places at a time (CrashSafety I20).
   public static let states: [Place] = [.new, .cur, .later, .done, .failed, .corrupt]
-  /// What is made with a mailbox. `new` is last: whoever sees it takes the mailbox for a whole one.
+  /// The places that every mailbox has. `new` is made last: a process that sees it relies on the rest (CrashSafety
+  /// I15).
   static let required: [Place] = [.tmp, .cur, .later, .done, .failed, .notes, .log, .new]
-  /// The states in an order in which no letter is missed that moves to and fro meanwhile. Whatever moves
-  /// into a place that was looked at already, comes from one that is looked at before it once more.
+  /// The order in which a search looks into the states, some of them twice. It misses no letter that moves meanwhile:
+  /// for each move that there is, it looks where the letter was, and later where the letter is now.
   static let searchOrder: [Place] = [.later, .cur, .failed, .done] + states
 }

@@ -1,11 +1,13 @@
-// The names of topics and mailboxes. They become parts of paths, so they are checked first.
+// The names of topics and mailboxes. A name becomes a part of paths, so none exists that was not checked: no path is
+// built from a text that is not a valid name.
 
 import Linux
 import Text
 
 /// A valid name of a topic or a mailbox: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
 ///
-/// A class, for arrays of classes share one type; each sender makes such arrays, and no type at run time for them.
+/// A class, because all arrays of classes share one type: each sender makes such arrays, and the runtime would have to
+/// make a type for an array of structs.
 public final class Name: Hashable, Comparable, Sendable, CustomStringConvertible {
   public let description: String
 
@@ -15,7 +17,7 @@ public final class Name: Hashable, Comparable, Sendable, CustomStringConvertible
   /// - Parameters:
   ///   - text: the name as given.
   ///   - role: "topic" or "mailbox", for the error.
-  /// - Throws: a usage error; no path has been built from the text.
+  /// - Throws: usage, if the text is not a valid name.
   public convenience init(_ text: String, as role: String) throws(PostError) {
     try self.init(bytes: Array(text.utf8), as: role)
   }
@@ -31,7 +33,7 @@ public final class Name: Hashable, Comparable, Sendable, CustomStringConvertible
     description = String(decoding: bytes, as: UTF8.self)
   }
 
-  /// nil if the bytes are no valid name.
+  /// nil if the bytes are not a valid name.
   package init?(bytes: ArraySlice<UInt8>) {
     guard Name.isValid(bytes) else { return nil }
     description = String(decoding: bytes, as: UTF8.self)

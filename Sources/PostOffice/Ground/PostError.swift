@@ -1,21 +1,22 @@
-// The one error of the post office: what could not be done, where, why, and what helps.
+// The error of the post office: what could not be done, where, why, and what to do about it. No function of the library
+// throws another type, but for Errno below it. The verb or the watcher prints an error once.
 
 import Linux
 
-/// An error of the post office. Nothing was lost by it: a letter that was not accepted is nowhere,
-/// and one that was accepted stays where it was.
+/// An error of the post office. An error loses no letter: one that was not accepted has no name in the spool, and one
+/// that was accepted stays where it was.
 public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The kind of trouble; the raw value is the exit code, after sysexits.h.
+  /// The kind of error; the raw value is the exit code, after sysexits.h.
   public enum Kind: Int32, Sendable {
     case usage = 64
     case badData = 65
     /// No such topic, mailbox or letter.
     case notFound = 66
-    /// A fault in this program.
+    /// A bug in this program.
     case bug = 70
     case cannotCreate = 73
     case io = 74
-    /// The same command may succeed later: a full disk, a quota, no free descriptor.
+    /// The same command may succeed later: the disk or quota is full, or no descriptor is free.
     case tryAgain = 75
     case noPermission = 77
     case badSettings = 78
@@ -33,7 +34,7 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   public let kind: Kind
-  /// One line, beginning in lower case: what, where, why; and after a semicolon the remedy.
+  /// One line that begins in lower case: operation, place and cause, and after a semicolon the remedy.
   public let message: String
 
   public var exitCode: Int32 { kind.rawValue }
@@ -45,9 +46,9 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// - Parameters:
-  ///   - errno: what the kernel said.
-  ///   - what: what could not be done, and to which file: "cannot open topics/orders/new".
-  ///   - hint: the remedy, when there is a better one than the general one.
+  ///   - errno: the cause.
+  ///   - what: the operation and its place: "cannot open topics/orders/new".
+  ///   - hint: the remedy; nil: the usual one for this cause.
   package init(_ errno: Errno, _ what: String, hint: String? = nil) {
     var words = errno.description
     words = words.prefix(1).lowercased() + words.dropFirst()
@@ -65,7 +66,7 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Runs system calls, and says what they were for when one fails.
+/// Runs system calls; if one fails, the error says what they were for.
 @inline(__always)
 func attempt<Value: ~Copyable>(
   _ what: @autoclosure () -> String, hint: String? = nil, _ body: () throws(Errno) -> Value

@@ -112,7 +112,7 @@ extension Inspection {
       guard status.kind == .regular, EntryName(path.name).id.isOurs else {
         return try office.isOldDebris(path)
       }
-      return try !office.root.open(path, .read).isLocked(byte: sorterByte)
+      return try !office.root.open(path, .read).isLocked(byte: LockBytes.writer)
     } catch { return false }
   }
 }

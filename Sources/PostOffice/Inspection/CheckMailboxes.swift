@@ -54,7 +54,7 @@ extension Inspection {
   private func isClaimed(_ entry: Path, _ mailbox: Mailbox) -> Bool {
     if let until = EntryName(entry).until, until > Clock.wall / 1_000_000 { return true }
     let status = try? office.root.status(mailbox.layout[.cur] / entry)
-    return status?.kind == .regular && mailbox.holderLives(entry, try? mailbox.openBeacons())
+    return status?.kind == .regular && mailbox.isHolderAlive(entry, try? mailbox.openBeacons())
   }
 
   // MARK: Claims
@@ -93,9 +93,9 @@ extension Inspection {
 
   // MARK: Letters in two places
 
-  /// Reports letters that are in two states, as no command leaves them, but a copy by hand may. There is no repair: post
-  /// cannot know which of the two the operator wants, even if one is done, and in removing one it might meet a holder
-  /// that removes the other. Twice is better than never.
+  /// Reports letters that are in two states, as no command leaves them, but a copy by hand may. There is no repair:
+  /// post cannot know which of the two the operator wants, even if one is done, and in removing one it might meet a
+  /// holder that removes the other. Twice is better than never.
   private func checkDuplicates(in mailbox: Mailbox) {
     let places: [Place] = [.new, .cur, .later, .failed, .done]
     // Most letters are in one place, so hashes do for the first round.

@@ -33,7 +33,7 @@ extension Inspection {
     return try setAside(in: corrupt, of: subject) { () throws(PostError) in
       var outcome = Outcome.failed("another process is at work in the topic; run post check again")
       _ = try topic.withLock { () throws(PostError) in
-        if folder == topic.layout.new, case .inHands = office.isAbandoned(path) {
+        if folder == topic.layout.new, case .alive = office.writerState(of: path) {
           outcome = .failed("its sender is still at work on it; run post check again")
           return
         }
@@ -48,7 +48,7 @@ extension Inspection {
 
   /// Reports letters that a mail reader moved to cur/ before subscribers had them.
   private func checkOverlooked(in topic: Topic) {
-    let words = { () -> String? in (try? topic.wordsOnOverlooked()) ?? nil }
+    let words = { () -> String? in (try? topic.reportOverlooked()) ?? nil }
     guard let what = recheck(words) else { return }
     report(.overlooked, topic.layout.cur, what, repair: "delivers them") { () throws(PostError) in
       guard try topic.deliverOverlooked() else {
@@ -111,7 +111,7 @@ extension Inspection {
   private func rest(of work: [Unfinished]) -> [Unfinished] {
     work.compactMap { work in
       guard work.kind == .held else {
-        if case .abandoned = office.isAbandoned(work.place) { return work }
+        if case .dead = office.writerState(of: work.place) { return work }
         return nil
       }
       var rest = work

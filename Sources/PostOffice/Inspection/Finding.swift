@@ -83,7 +83,8 @@ public struct Finding: Hashable, Sendable {
   /// How it was repaired.
   public let repair: String?
 
-  /// One line for people: `PLACE: WHAT; REMEDY`, or `PLACE: WHAT; repaired: REPAIR`; a remark has `remark: ` before WHAT.
+  /// One line for people: `PLACE: WHAT; REMEDY`, or `PLACE: WHAT; repaired: REPAIR`; a remark has `remark: ` before
+  /// WHAT.
   public var line: String {
     var text = "\(place): \(kind.isRemark ? "remark: " : "")\(what)"
     if let repair { text += "; repaired: \(repair)" } else if let remedy { text += "; \(remedy)" }

@@ -1,5 +1,6 @@
-// The name of a letter's file in a mailbox: its ID and its marks, such as `,A=2`. They hold what the mailbox knows of the
-// letter, because the file itself belongs to all mailboxes. Any bytes are a name: what is no mark belongs to the ID.
+// The name of a letter's file in a mailbox: its ID and its marks, such as `,A=2`. They hold what the mailbox knows of
+// the letter, because the file itself belongs to all mailboxes. Any bytes are a name: what is no mark belongs to the
+// ID.
 
 import Linux
 import Text
@@ -55,7 +56,7 @@ package struct EntryName: Hashable, Sendable {
         guard let moment = instant(value) else { break marks }
         doneAt = moment
       case UInt8(ascii: "B"):
-        guard let byte = hexadecimal(value), byte < 1 << 62 else { break marks }
+        guard let byte = hexadecimal(value), byte < LockBytes.beaconLimit else { break marks }
         beacon = byte
       case UInt8(ascii: "H"):
         guard hexadecimal(value) != nil else { break marks }

@@ -24,15 +24,15 @@ extension LetterID {
     return isOneWord
   }
 
-  /// The latest moment at which a letter of a topic can have been accepted, seconds since 1970. A foreign name tells when
-  /// its delivery began, if it is true; links and renames move the file's last change forward, never back.
+  /// The latest moment at which a letter of a topic can have been accepted, seconds since 1970. A foreign name tells
+  /// when its delivery began, if it is true; links and renames move the file's last change forward, never back.
   func acceptedAtLatest(_ status: Status) -> Int64 {
     guard let sent else { return status.changed }
     return isIssued ? sent : min(status.changed, sent + LetterID.deliveryLimit)
   }
 
-  /// The name of a copy of a foreign letter, where the letter cannot be linked: the next finisher recognises by it what a
-  /// dead finisher has copied.
+  /// The name of a copy of a foreign letter, where the letter cannot be linked: the next finisher recognises by it what
+  /// a dead finisher has copied.
   /// - Parameter id: the letter's; its inode alone may be another letter's later. nil: version 0.1.0 left it out.
   package init(copyOf letter: Status, of id: LetterID?) {
     let micros = String(letter.modifiedNanoseconds / 1000)

@@ -1,5 +1,5 @@
-// The header block of a letter, in the syntax of RFC 5322: `Name: value` lines, then an empty line. What is written here
-// is valid, so a value cannot begin a header of its own; what is read may be anything, and never traps.
+// The header block of a letter, in the syntax of RFC 5322: `Name: value` lines, then an empty line. What is written
+// here is valid, so a value cannot begin a header of its own; what is read may be anything, and never traps.
 
 import Linux
 import Text

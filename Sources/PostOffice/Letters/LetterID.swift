@@ -1,5 +1,5 @@
-// A letter's ID: its file's name, a Maildir unique name (https://cr.yp.to/proto/maildir.html), the same in its topic and
-// in every mailbox. Ours sort by the time of sending, and a name of our form is one that no other program chooses.
+// A letter's ID: its file's name, a Maildir unique name (https://cr.yp.to/proto/maildir.html), the same in its topic
+// and in every mailbox. Ours sort by the time of sending, and a name of our form is one that no other program chooses.
 
 import Linux
 import Text

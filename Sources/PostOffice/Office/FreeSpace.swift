@@ -1,10 +1,12 @@
-// Space: a full disk refuses new letters, and says of what there is none: the kernel's ENOSPC tells neither
-// bytes from inodes nor how much there was. Min-Free refuses them earlier, so that handling can go on.
+// Free space. A topic refuses new letters when less is free than `Min-Free` says, so that letters can still be handled.
+// An error on a full disk says what is used up: the kernel's ENOSPC distinguishes neither bytes from inodes nor tells
+// how much there is. Where a file system does not tell its size (tmpfs without a limit), nothing is refused or
+// reported.
 
 import Linux
 import Text
 
-/// The setting `Min-Free`: so much of a file system must be free, or a topic takes no new letters.
+/// The setting `Min-Free`: how much of a file system must be free for a topic to accept letters.
 public enum MinFree: Hashable, Sendable {
   case bytes(Int64)
   /// Of the bytes, and of the inodes.
@@ -26,7 +28,7 @@ public enum MinFree: Hashable, Sendable {
 
   var isOff: Bool { self == .off || self == .percent(0) }
 
-  /// What there is too little of, in words; nil: there is enough.
+  /// What there is too little of; nil: there is enough.
   func shortage(_ space: Space) -> String? {
     switch self {
     case .bytes(let least):
@@ -36,7 +38,7 @@ public enum MinFree: Hashable, Sendable {
       if space.free < space.size / 100 * percent {
         return "\(space.freeText), less than Min-Free \(percent)%"
       }
-      let least = space.inodes.multipliedFullWidth(by: percent)  // some tell of 2^63
+      let least = space.inodes.multipliedFullWidth(by: percent)  // some file systems tell 2^63
       let isShort = space.freeInodes < Int64(100).dividingFullWidth(least).quotient
       return isShort ? "\(space.freeInodesText), less than Min-Free \(percent)%" : nil
     }
@@ -44,19 +46,19 @@ public enum MinFree: Hashable, Sendable {
 }
 
 extension Space {
-  /// With less than this free, bytes, the next letter may be the one that does not fit.
+  /// With less than this free, bytes, the disk counts as full.
   private static let grain: Int64 = 64 << 10
-  /// Nearly full is what has less than a twentieth free, and less than this: a twentieth of a large disk is much.
+  /// A disk with less than a twentieth and less than this free is nearly full: a twentieth of a large disk is much.
   private static let comfort: (bytes: Int64, inodes: Int64) = (1 << 30, 10_000)
 
-  /// A tmpfs without limit, for one, tells nothing.
+  /// Whether the file system tells its size; a tmpfs without a limit does not.
   package var isKnown: Bool { size > 0 }
 
   var freeText: String { "\(Sizes.text(free)) of \(Sizes.text(size)) is free" }
   var freeInodesText: String { "\(freeInodes) of \(inodes) inodes are free" }
 
-  /// After ENOSPC: what is used up, and the remedy; nil: neither bytes nor inodes (a quota of a project, a
-  /// directory that cannot grow).
+  /// After ENOSPC: what is used up, and the remedy; nil: neither bytes nor inodes are (a project's quota, a directory
+  /// that cannot grow).
   var fullness: String? {
     let bytes = "\(Sizes.text(free)) of \(Sizes.text(size)) free"
     let files = "\(freeInodes) of \(inodes) free"
@@ -69,7 +71,7 @@ extension Space {
     }
   }
 
-  /// What will soon be used up; nil: nothing.
+  /// What will soon be used up; nil: nothing will.
   var nearlyFull: String? {
     if free < min(size / 20, Space.comfort.bytes) { return "the disk is nearly full: \(freeText)" }
     if freeInodes < min(inodes / 20, Space.comfort.inodes) {
@@ -79,7 +81,7 @@ extension Space {
   }
 }
 
-/// The settings of a topic, as they were read at a time (monotonic nanoseconds).
+/// The settings of a topic, and when they were read (monotonic nanoseconds).
 package final class ReadSettings {
   let topic: Name
   let value: Settings
@@ -93,11 +95,11 @@ package final class ReadSettings {
 }
 
 extension Office {
-  /// How long settings that bear on every letter are taken as read. Nanoseconds.
+  /// How long a process uses the settings of a topic before it reads them again. Nanoseconds.
   private static let settingsAge: Int64 = 1_000_000_000
 
-  /// An error of the kernel, in words; of a full disk it says what is used up.
-  /// - Parameter folder: where something was to be written: its file system is looked at.
+  /// The error for a failed system call; on a full disk it says what is used up.
+  /// - Parameter folder: where the call was to write: its file system is looked at.
   func trouble(_ errno: Errno, _ what: String, in folder: Path = ".", hint: String? = nil) -> PostError {
     guard errno == .noSpace else { return PostError(errno, what, hint: hint) }
     let space = (try? root.directory(folder).space()) ?? (try? root.space())
@@ -106,7 +108,7 @@ extension Office {
     return PostError(.tryAgain, "\(what): \(words.prefix { $0 != ";" }); \(hint)")
   }
 
-  /// Runs system calls that take space, and says what they were for when one fails.
+  /// Runs system calls that take space; if one fails, the error says what they were for.
   /// - Parameter folder: where they write.
   @inline(__always)
   func attemptWrite<Value: ~Copyable>(
@@ -116,21 +118,22 @@ extension Office {
     do throws(Errno) { return try body() } catch { throw trouble(error, what(), in: folder()) }
   }
 
-  /// What the settings say for letters to a topic. Settings that cannot be read are told of, refuse no letter, and
-  /// spare no sync.
+  /// The settings for letters to a topic. If they cannot be read, a warning says so, and the defaults refuse no letter
+  /// and leave out no sync.
   func topicSettings(_ topic: Name) -> Settings {
     let now = Clock.monotonic
     topicSettings.removeAll { now - $0.readAt >= Office.settingsAge }
     if let known = topicSettings.first(where: { $0.topic == topic }) { return known.value }
     var value = Settings()
     do throws(PostError) { value = try settings(ofTopic: topic) } catch {
-      warn("\(error.message); until that is put right, letters are accepted as long as there is space")
+      warn("\(error.message); until it is corrected, letters are accepted as long as there is space")
     }
     topicSettings.append(ReadSettings(topic, value, readAt: now))
     return value
   }
 
-  /// What should be known of the space: topics that take no letters because of Min-Free, and a disk nearly full.
+  /// What the operator should know of the space: topics that accept no letters because of Min-Free, and a disk nearly
+  /// full.
   package func shortages() throws(PostError) -> [String] {
     var short = [String: [String]]()
     for name in try topicNames() {

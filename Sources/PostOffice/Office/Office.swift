@@ -1,39 +1,45 @@
-// The office: one spool directory, held open, and what every room needs of it.
+// The office: one spool directory, held open, and what every other room needs of it: making directories durably,
+// setting files aside, the names of topics and mailboxes, the one way to warn.
+//
+// - A new directory is durable in its parent before it is used, also one that was there already: the process that made
+//   it may have died before its sync (CrashSafety I15).
+// - What cannot be made as a whole is removed again: half a topic or mailbox serves no one and may hold the last
+//   inodes.
+// - Setting aside loses nothing: no name is replaced.
 
 import Linux
 
 /// A post office: a spool of topics and mailboxes on one machine.
 ///
-/// Not for use by several threads at once; open one office a thread. Several processes may use a
-/// spool at once in any way.
+/// Not for use by several threads at once: open one office for each thread. Any number of processes may use a spool at
+/// once, in any way.
 public final class Office {
   /// The spool's directory, absolute.
   package let path: Path
   package let root: Directory
   package var ids = LetterIDs()
-  /// Directories for held letters that are durable, as this process has seen to.
+  /// Directories for held letters that this process has made durable, or found so.
   var sureHeld: Set<Path> = []
-  /// The settings of the topics that were sent to last. A list: a dictionary of our own type makes the runtime look
-  /// through all conformances, which costs each start 0.1 ms.
+  /// The settings of the topics that letters were sent to last. A list, not a dictionary: with a key of our own type
+  /// the runtime looks through all conformances, which costs each start 0.1 ms.
   var topicSettings: [ReadSettings] = []
   /// `user@host`, for the From of letters.
   package private(set) lazy var sender = "\(Host.userName)@\(ids.host)"
 
-  /// Takes words for people about what went wrong without stopping the work: a mailbox that could
-  /// not take a letter, a file that is no letter. One line each.
+  /// Takes warnings, one line each: trouble that did not stop the work, such as a mailbox that could not take a letter.
   public var warn: (String) -> Void = { _ in }
 
-  /// Directories that this process could not seal, and does not try to again.
+  /// Directories that this process could not seal and does not try to seal again.
   var unsealable: Set<Path> = []
   /// How many directories mailboxes hold open, for letters that move.
-  var openGoals = 0
-  /// What need not be told time and again.
+  var openTargets = 0
+  /// The warnings that were given once and are not repeated.
   private var told: Set<String> = []
-  package func tellOnce(_ words: String) { if told.insert(words).inserted { warn(words) } }
+  package func tellOnce(_ warning: String) { if told.insert(warning).inserted { warn(warning) } }
 
-  /// Why what seems old enough may not have been deleted, if that was not told yet.
+  /// Why letters that seem expired were not deleted, if no warning has said so yet.
   package var waitingForClock: String?
-  /// Takes how far a long chore is: the place, and how many old letters were removed there.
+  /// Takes the progress of a long chore: the place, and how many expired letters were removed there.
   package var progress: (String, Int) -> Void = { _, _ in }
 
   /// Opens the spool at a path.
@@ -72,7 +78,7 @@ public final class Office {
     return office
   }
 
-  /// Which spool is meant when none is named: `$POST_SPOOL`, else `/var/spool/post` if it exists,
+  /// The spool when none is named: `$POST_SPOOL`, else `/var/spool/post` if it exists,
   /// else `${XDG_STATE_HOME:-$HOME/.local/state}/post`. Never the current directory.
   package static func defaultPath() throws(PostError) -> Path {
     if let path = Host.environment("POST_SPOOL") { return path }
@@ -83,8 +89,9 @@ public final class Office {
     throw PostError(.usage, "no spool: POST_SPOOL and HOME are not set; name one with --spool DIR")
   }
 
-  /// mkdir -p, each new name made durable in its parent. So is that of the last folder that was there:
-  /// whoever made it may have died on the way. (Where we may not open its parent, we did not make it.)
+  /// mkdir -p, with each new name made durable in its parent. So is the name of the last folder that was there: the
+  /// process that made it may have died before its sync. (A parent that this process may not open has none of its
+  /// work.)
   private static func makeFolders(_ path: Path) throws(Errno) {
     var missing = [Path]()
     var next = path
@@ -105,11 +112,11 @@ public final class Office {
     }
   }
 
-  /// Makes the first directories. `mailboxes` is last: whoever sees it knows that the rest is durable.
+  /// Makes the first directories. `mailboxes` is last: a process that sees it relies on the rest (CrashSafety I15).
   private func furnish() throws(PostError) {
     try attemptWrite("cannot make \(path)/\(Layout.topics)") { () throws(Errno) in
       try make([Layout.topics], in: ".")
-      // A parent that we cannot open was not made by us.
+      // A parent that this process may not open was not made by it.
       do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
       try make([Layout.mailboxes], in: ".")
     }
@@ -117,13 +124,13 @@ public final class Office {
     Ballast(self).lay()
   }
 
-  /// Makes directories, those that exist stay, and makes their names durable.
+  /// Makes those of the directories that are missing, and makes the names of all durable.
   func make(_ folders: [Path], in parent: Path) throws(Errno) {
     var made = [Path]()
     try make(folders, in: parent, noting: &made)
   }
 
-  /// The same, and notes which ones it made.
+  /// - Parameter made: gets the directories that were missing.
   func make(_ folders: [Path], in parent: Path, noting made: inout [Path]) throws(Errno) {
     for folder in folders {
       do throws(Errno) {
@@ -134,48 +141,31 @@ public final class Office {
     try root.directory(parent).sync()
   }
 
-  /// Runs steps that make directories. If one fails, what was made goes again: half a topic or mailbox is of
-  /// use to nobody, and on a full disk it may have taken the last inodes.
+  /// Runs steps that make directories. If one fails, those that were made are removed again.
   func attemptMaking(
     _ what: @autoclosure () -> String, _ steps: (_ made: inout [Path]) throws(Errno) -> Void
   ) throws(PostError) {
     var made = [Path]()
     do throws(Errno) { try steps(&made) } catch {
-      let trouble = trouble(error, what())  // before there is space again
+      // Before the removal gives space back: the error tells how much there is.
+      let trouble = trouble(error, what())
       for folder in made.reversed() { try? root.removeDirectory(folder) }
       throw trouble
     }
   }
 
-  /// Moves what is no whole letter to a place where nobody trips over it again. Nothing is lost: if the
-  /// name is taken there, by another file, this one gets a new name.
-  /// - Throws: no such entry, if somebody else has just done so.
+  /// Moves a file that is no whole letter to a `corrupt/`, where the operator finds it and no other command meets it.
+  /// If another file has its name there, it gets a new one.
+  /// - Throws: no such entry, if another process has just moved it.
   func setAside(_ path: Path, in corrupt: Path, as name: Path? = nil) throws(Errno) {
     if try !root.exists(corrupt) { try make([corrupt], in: corrupt.parent) }
     let name = name ?? path.name
     do throws(Errno) { try root.rename(path, to: root, corrupt / name) } catch .exists {
-      let (one, other) = (try root.status(path), try root.status(corrupt / name))
-      if one.kind == .regular, one.inode == other.inode, one.device == other.device {
-        return try root.remove(path)  // a second link: the first is enough
+      let (own, other) = (try root.status(path), try root.status(corrupt / name))
+      if own.kind == .regular, own.inode == other.inode, own.device == other.device {
+        return try root.remove(path)  // a second link to the same file
       }
       try root.rename(path, to: root, corrupt / ids.next(now: Clock.wall, foreign: true).path)
-    }
-  }
-
-  /// Replaces a small file whole: a settings file, a sign.
-  /// - Parameter tmp: the directory in which it is written first. The writer's lock says that it is no debris.
-  package func replace(_ path: Path, with text: String, through tmp: Path) throws(Errno) {
-    let draft = tmp / ids.next(now: Clock.wall).path
-    let file = try root.open(draft, .create(permissions: 0o666))
-    do throws(Errno) {
-      guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { throw .again }
-      try file.write(text)
-      try file.sync()
-      try root.replace(path, with: draft)
-      try root.directory(path.parent).sync()
-    } catch {
-      try? root.remove(draft)
-      throw error
     }
   }
 
@@ -194,12 +184,12 @@ public final class Office {
     return found.sorted()
   }
 
-  /// All topics, in order of their names. What is not complete, or not for us to see, is left out.
+  /// All topics that are complete and that this user may see, in order of their names.
   public func topicNames() throws(PostError) -> [Name] {
     try names(in: Layout.topics).filter { (try? root.exists(TopicLayout($0).subscribers)) == true }
   }
 
-  /// All mailboxes, in order of their names. What is not complete, or not for us to see, is left out.
+  /// All mailboxes that are complete and that this user may see, in order of their names.
   public func mailboxNames() throws(PostError) -> [Name] {
     try names(in: Layout.mailboxes).filter { (try? root.exists(MailboxLayout($0)[.new])) == true }
   }

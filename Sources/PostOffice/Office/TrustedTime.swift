@@ -1,55 +1,56 @@
-// The time by which old things are deleted. The wall clock may jump ahead, and what it then makes old cannot be brought
-// back. So time passes here as it truly does, and a jump is believed only after it has lasted for a day.
+// The time by which letters expire (CrashSafety I31). The wall clock may jump ahead, and a letter that was deleted
+// because of a jump cannot be brought back. So this time advances as time really passes, and a jump of the wall clock
+// counts only after it has lasted for a day.
 //
-// Who deletes looks at the clocks, and writes into .clock what it saw; the next one reads it. Nothing depends on that
-// file but how soon something is deleted: it is not synced, one that is lost or damaged is made anew, and one that is not
-// ours to write is replaced, or only read. Whatever it says, nothing is deleted sooner than by the wall clock.
+// A process that deletes looks at the clocks and records in `.clock` what it saw, for the next one. The record decides
+// only how soon something is deleted: it is not synced; a lost or damaged one is made again; one that this process may
+// not write is replaced, or only read. Whatever it says, nothing is deleted sooner than by the wall clock.
 //
-// A clock that jumps again and again, because the machine starts without one, or is paused every night, is followed all
-// the same: what it was ahead when a day began is believed at that day's end, whatever it has jumped since. So the time
-// to delete by lags by what two days of running bring, and what a look comes late.
+// A wall clock that jumps again and again, because the machine starts without one or is suspended every night, is
+// followed too: what it was ahead when a day began counts at the end of that day, whatever it has jumped since. So the
+// time to delete by may lag by what two days of running bring, and by the time between two looks.
 //
-// What is trusted without proof: that the wall clock is at most a quarter of an hour ahead between two looks, that it ran
-// while the machine was off, up to 36 hours, and, without a record, that it is right if the office was used by it within
-// 36 hours.
+// Three things are trusted without proof: between two looks the wall clock is at most a quarter of an hour ahead; while
+// the machine was off it ran, up to 36 hours; and without a record it is right if the office was used, by its account,
+// within 36 hours.
 
 import Linux
 import Text
 
-/// What was known of the time at a look at the clocks. Seconds; since 1970, unless said otherwise.
+/// What was known of the time at one look at the clocks. Times are seconds since 1970.
 struct TrustedTime: Hashable {
   /// What the clocks show.
   struct Clocks: Hashable {
-    /// Names the run of the machine, since it was started; empty: /proc does not tell.
+    /// The boot of the machine; empty: /proc does not tell.
     var boot: String
-    /// How long that run has lasted, time asleep included.
+    /// Time since that boot, time asleep included, seconds.
     var uptime: Int64
     var wall: Int64
   }
 
   let clocks: Clocks
-  /// The time to delete by: never after the wall clock's, at that look.
+  /// The time to delete by: at that look, not later than the wall clock.
   let time: Int64
-  /// For how long the wall clock has been ahead of it by ``level``.
+  /// For how long the wall clock has been ahead of it by ``level``, seconds.
   let lasted: Int64
-  /// By how much, at least, at all looks since.
+  /// By how much it was ahead at least, at all looks since, seconds.
   let level: Int64
 
   var ahead: Int64 { clocks.wall - time }
 
-  /// Clocks that differ by so much are as good as equal.
+  /// Clocks that differ by no more count as equal.
   static let slack: Int64 = 900
-  /// What lasts so long is believed.
+  /// A jump that has lasted so long counts.
   static let day: Int64 = 86_400
   /// The longest time off for which the wall clock is believed to have run.
   static let bridge: Int64 = 36 * 3600
-  /// Where the record is not ours to write, one of an earlier run that is older than this tells nothing.
+  /// A record of an earlier boot that this process may not write, and that is older, tells nothing.
   static let stale = 2 * day
 
   /// A look at the clocks.
   /// - Parameters:
   ///   - before: what was known at the last look; nil: nothing.
-  ///   - newest: for that case, when the office was used last, by what the clock showed then.
+  ///   - newest: without a record, when the office was used last, by the wall clock of then.
   init(_ before: TrustedTime?, _ now: Clocks, newest: Int64? = nil) {
     guard let before else {
       clocks = now
@@ -59,7 +60,7 @@ struct TrustedTime: Hashable {
       return
     }
     if now.boot != before.clocks.boot, now.uptime < TrustedTime.slack, now.wall < before.clocks.wall {
-      self = before  // just started, and the clock is not set yet: that tells nothing
+      self = before  // just booted, and the clock is not set yet: it tells nothing
       return
     }
     let (passed, shown) = before.passed(until: now)
@@ -70,7 +71,7 @@ struct TrustedTime: Hashable {
       level = min(level, before.level)
       if lasted >= TrustedTime.day {
         time += max(0, level)
-        (lasted, level) = (0, now.wall - time)  // for further jumps a day begins
+        (lasted, level) = (0, now.wall - time)  // a day begins for further jumps
       }
     }
     if now.wall <= time + TrustedTime.slack { (time, lasted, level) = (now.wall, 0, 0) }
@@ -78,8 +79,8 @@ struct TrustedTime: Hashable {
     (self.time, self.lasted, self.level) = (time, lasted, level)
   }
 
-  /// - Returns: how much time has passed for sure, and for how long a jump has been there since. After a long time off
-  ///   nobody knows the first; but two runs of the machine have seen the second.
+  /// - Returns: how much time has certainly passed, and for how long a jump has been seen. After a long time off the
+  ///   first is unknown; but the jump was seen by two boots.
   private func passed(until now: Clocks) -> (known: Int64, shown: Int64) {
     if clocks.boot == now.boot, !now.boot.isEmpty, now.uptime >= clocks.uptime {
       return (now.uptime - clocks.uptime, now.uptime - clocks.uptime)
@@ -88,7 +89,7 @@ struct TrustedTime: Hashable {
     return difference <= TrustedTime.bridge ? (difference, difference) : (0, TrustedTime.bridge)
   }
 
-  /// Reads the record; nil for anything else.
+  /// Reads a record; nil if the text is none.
   init?(_ text: [UInt8]) {
     guard let fields = text.withUnsafeBytes({ Headers.parse($0) })?.headers else { return nil }
     func number(_ name: String) -> Int64? {
@@ -101,14 +102,14 @@ struct TrustedTime: Hashable {
     (self.time, self.lasted, self.level) = (time, lasted, level)
   }
 
-  /// Whether the wall clock has jumped since, in the same run of the machine, by more than a pause or a start explains.
+  /// Whether the wall clock has jumped since, in the same boot, by more than a suspension or a start explains.
   func hasJumped(until now: Clocks) -> Bool {
     let passed = now.uptime - clocks.uptime
     return clocks.boot == now.boot && now.wall - clocks.wall - passed > TrustedTime.bridge
   }
 
-  /// What deleting waits for; nil: nothing.
-  var words: String? {
+  /// What deletion waits for; nil: it waits for nothing.
+  var warning: String? {
     if ahead == 0 { return nil }
     let step: Int64 = ahead < 7200 ? 60 : 3600
     let isFar = ahead > 3650 * TrustedTime.day
@@ -118,7 +119,7 @@ struct TrustedTime: Hashable {
       + "before it has been so for a day"
   }
 
-  /// What is behind it in the file, of an earlier record that was longer, does not count.
+  /// The record. It ends with an empty line: what follows in the file is the rest of a longer, earlier record.
   var text: String {
     "Boot: \(clocks.boot)\nUptime: \(clocks.uptime)\nWall: \(clocks.wall)\nTrusted: \(time)\nLasted: \(lasted)\n"
       + "Level: \(level)\n\n"
@@ -128,9 +129,9 @@ struct TrustedTime: Hashable {
 extension Office {
   /// Looks at the clocks.
   /// - Parameters:
-  ///   - isFirst: this command has changed nothing so far: without a record, the times of directories tell something.
-  ///   - noting: writes down what it saw. Who does not, changes nothing.
-  /// - Returns: the time to delete by, seconds since 1970; 0 if nothing tells.
+  ///   - isFirst: this command has changed nothing so far, so without a record the times of directories tell something.
+  ///   - noting: records what it saw; else it changes nothing.
+  /// - Returns: the time to delete by, seconds since 1970; 0 if it is unknown.
   @discardableResult
   package func timeToDeleteBy(isFirst: Bool = false, noting: Bool = true) -> Int64 {
     var before = timeRecord()
@@ -143,14 +144,14 @@ extension Office {
     if !note(now), let old = before?.clocks, old.boot != clocks.boot,
       clocks.wall - old.wall > TrustedTime.stale
     {
-      // Another's office, and nobody there has looked for long.
+      // Another user's office, where no process has looked for long.
       if !isOpen { return 0 }
       (before, now) = (nil, TrustedTime(nil, clocks, newest: lastUse(before: clocks.wall)))
     }
-    waitingForClock = now.words
-    // A jump that was seen is told of once; after a long time off, only if somebody asks.
-    if let words = now.words, before?.hasJumped(until: clocks) == true {
-      warn(words)
+    waitingForClock = now.warning
+    // A jump within one boot is reported once; any other delay only by post sweep -v.
+    if let warning = now.warning, before?.hasJumped(until: clocks) == true {
+      warn(warning)
       waitingForClock = nil
     }
     return min(now.time, clocks.wall)
@@ -161,7 +162,8 @@ extension Office {
     return (try? file.readAll(limit: 4096)).flatMap { TrustedTime($0) }
   }
 
-  /// - Returns: whether it could be written.
+  /// Records a look.
+  /// - Returns: false if it could not.
   private func note(_ time: TrustedTime) -> Bool {
     let text = Array(time.text.utf8)
     let made: Path
@@ -175,7 +177,7 @@ extension Office {
       made = Layout.newClock
     } catch .noEntry { made = Layout.clock } catch .denied { made = Layout.newClock } catch { return false }
     do throws(Errno) {
-      // One that is not ours to write is replaced, if the directory is.
+      // A record that this process may not write is replaced, if it may write the directory.
       if made != Layout.clock { do throws(Errno) { try root.remove(made) } catch .noEntry {} }
       let file = try root.open(made, .create(permissions: 0o666))
       do throws(Errno) {
@@ -189,7 +191,7 @@ extension Office {
     } catch { return false }
   }
 
-  /// When names changed last in the directories of the office, by their own times; nil if nobody can tell.
+  /// When names changed last in the directories of the office, by the times of these; nil if it cannot be seen.
   private func lastUse(before now: Int64) -> Int64? {
     var newest: Int64?
     let topics = ((try? topicNames()) ?? []).map { TopicLayout($0).root }

@@ -1,28 +1,34 @@
-// Subscribing: a mailbox, a symlink to it among the topic's subscribers, and the letters that the
-// topic still keeps.
+// Subscribing a mailbox to a topic: the symlink among the topic's subscribers, and the links to the letters that the
+// topic keeps already, the backlog.
+//
+// - A backlog mark, `.stock` beside the symlink `stock`, is durable before the symlink exists, and stays until the
+//   mailbox has the whole backlog (CrashSafety I18). Its subscriber locks it as long as it makes the symlink. If the
+//   subscriber dies then, a finisher that finds the mark unlocked links the rest; a mark without a symlink has
+//   subscribed no mailbox.
+// - new/ is looked at before cur/, so no letter is missed that moves between them (CrashSafety I19). While a living
+//   sender has a letter in new/, it may or may not deliver it to this mailbox, so nothing is linked: the subscriber
+//   waits some seconds for the sender, and a finisher leaves the mark to the next.
+// - A mailbox gets no letter that it has in any state (CrashSafety I9).
 
 import Linux
 import Text
 
-/// Which of a topic's letters a new subscriber gets.
+/// Which of the letters that a topic has already a new subscriber gets.
 public enum Backlog: Hashable, Sendable {
-  /// All that the topic still keeps: a letter waits for its reader.
+  /// All that the topic keeps.
   case start
-  /// Only those sent from now on.
+  /// None: only letters that are sent from now on.
   case now
   /// Those sent within this time.
   case since(Duration)
 }
 
 extension Topic {
-  /// How long a new subscriber waits for a living sender to sort a letter, before it leaves the rest to
-  /// those who pass by. Nanoseconds.
+  /// How long a subscriber waits for living senders to deliver their letters, before it leaves the backlog to a
+  /// finisher. Nanoseconds.
   private static let patience: Int64 = 10_000_000_000
 
-  /// Adds a subscriber and links what the topic has.
-  ///
-  /// A mark (`.stock`, beside the symlink `stock`) exists from before the symlink until the backlog
-  /// is linked. If we die on the way, whoever finds the mark unlocked goes on.
+  /// Adds a subscriber and links the backlog.
   package func add(_ mailbox: Name, _ backlog: Backlog) throws(PostError) {
     let now = Clock.wall / 1_000_000_000
     let since: Int64 =
@@ -37,19 +43,19 @@ extension Topic {
       do throws(PostError) {
         _ = try finishSubscription(mailbox, since: isNew ? since : nil, isQuiet: isQuiet)
       } catch {
-        throw PostError(error.kind, "\(error.message); what is missing comes as soon as it can")
+        throw PostError(error.kind, "\(error.message); a later command delivers the rest of its letters")
       }
     }
   }
 
-  /// Waits until the letters that are in living senders' hands now are sorted; those that come later find the
-  /// symlink. Nobody else has to wait for us meanwhile: no lock is held.
+  /// Waits until the letters that living senders have in new/ now are delivered. The senders of later ones see the
+  /// symlink. No process has to wait meanwhile: this one holds no lock.
   /// - Returns: false if it took too long.
   private func waitForSenders() -> Bool {
     let deadline = Clock.monotonic + Topic.patience
     guard let names = try? office.root.directory(layout.new).names() else { return false }
     for name in names {
-      while case .inHands = office.isAbandoned(layout.new / name) {
+      while case .alive = office.writerState(of: layout.new / name) {
         if Clock.monotonic > deadline { return false }
         _ = try? waitReadable([], atMost: 2_000_000)
       }
@@ -57,14 +63,14 @@ extension Topic {
     return true
   }
 
-  /// Makes mark and symlink, durably. A subscriber that is there already keeps what it has; what an earlier one
-  /// left undone is finished later.
-  /// - Returns: whether it is new.
+  /// Makes the mark and the symlink, durably. If the symlink is there already, nothing changes; a finisher links what
+  /// an earlier subscriber left.
+  /// - Returns: whether the subscription is new.
   private func enlist(_ mailbox: Name, _ since: Int64) throws(PostError) -> Bool {
     let what = "cannot subscribe \(mailbox) to \(name)"
     let link = layout.subscriber(mailbox)
     let isEnlisted = try attempt(what) { () throws(Errno) in
-      // What is there already may be the work of a subscriber that died before it was durable.
+      // A subscriber that died may have made what is there, and not synced it (CrashSafety I10).
       for folder in [MailboxLayout(mailbox).root, layout.root, layout.subscribers] {
         try office.root.directory(folder).sync()
       }
@@ -76,43 +82,43 @@ extension Topic {
       try mark.write("Since: \(since)\n")
       try mark.sync()
       let folder = try office.root.directory(layout.subscribers)
-      try folder.sync()  // the mark before the symlink, or a power cut could forget that letters are due
+      // Before the symlink, or a power cut could leave that without its mark, and the backlog would be forgotten.
+      try folder.sync()
       do throws(Errno) {
         try office.root.makeSymlink(link, to: TopicLayout.subscriberTarget(mailbox))
       } catch .exists {}
       try folder.sync()
     } catch {
       let trouble = office.trouble(error, what, in: layout.root)
-      // A mark without a symlink has subscribed nobody. While we hold its lock it is ours to remove.
+      // Without a symlink there is no subscription. While the mark is locked, no other process removes it.
       if (try? office.root.exists(link)) == false { try? office.root.remove(layout.backlogMark(mailbox)) }
       _ = consume mark
       throw trouble
     }
-    _ = consume mark  // its lock kept others away until the symlink was there
+    _ = consume mark  // unlocked only now, when the symlink is there
     return true
   }
 
-  /// Makes the mark, locked; removes one of a subscriber that died before its symlink was there: it
-  /// has subscribed nobody.
+  /// Makes the mark, locked. Removes the mark of a subscriber that died before it made its symlink.
   private func makeMark(_ mailbox: Name) throws(Errno) -> File {
-    while true {
-      let path = layout.backlogMark(mailbox)
+    let path = layout.backlogMark(mailbox)
+    for _ in 0..<Draft.attempts {
       do throws(Errno) {
         let mark = try office.root.open(path, .create(permissions: 0o666))
-        guard try mark.tryLock(.exclusive, byte: sorterByte), try mark.status().links > 0 else { continue }
-        return mark
+        if try mark.lockAsWriter() { return mark }
       } catch .exists {
         let old = try office.root.open(path, .read)
-        if try old.tryLock(.shared, byte: sorterByte) { try? office.root.remove(path) } else { throw .again }
+        guard try old.tryLock(.shared, byte: LockBytes.writer) else { throw .again }
+        try? office.root.remove(path)
       }
     }
+    throw .again
   }
 
-  /// Links the backlog for every marked subscriber whose own process is gone. One that is in trouble
-  /// is told of, and keeps its mark.
-  /// Nobody who passes by waits for a sender: what one holds is left for the next.
-  func finishSubscriptions() throws(PostError) -> Remainder {
-    var rest = Remainder.nothing
+  /// Links the rest of the backlog for each subscription whose subscriber died. It waits for no sender. A mailbox that
+  /// cannot take its letters keeps its mark, with a warning.
+  func finishSubscriptions() throws(PostError) -> Unfinished {
+    var rest = Unfinished.nothing
     let isDone = try withLock { () throws(PostError) in
       for mailbox in try roll().unfinished {
         do throws(PostError) {
@@ -127,10 +133,10 @@ extension Topic {
   }
 
   /// - Parameters:
-  ///   - since: from when on the letters are due, if the mark is gone: somebody else may have finished with it,
-  ///     or may have taken it away with an older subscription. nil: then there is nothing to do.
-  ///   - isQuiet: what was in living senders' hands when the symlink was made has been sorted.
-  /// - Returns: false if that was too short; the mark stays.
+  ///   - since: for the subscriber itself, from when on letters are due, if the mark is gone: another process may have
+  ///     finished the work, or removed the mark with an older subscription. nil: then there is nothing to do.
+  ///   - isQuiet: what living senders had in new/ when the symlink was made has been delivered.
+  /// - Returns: false if a sender is at work, and the mark stays.
   private func finishSubscription(
     _ mailbox: Name, since: Int64? = nil, isQuiet: Bool
   ) throws(PostError) -> Bool {
@@ -144,9 +150,9 @@ extension Topic {
         }
         return try linkBacklog(mailbox, since: since, isQuiet: isQuiet)
       }
-      // Locked, its subscriber lives and will do it; unless that is us, and a child of this process, which is about to
-      // exec, still has the mark that we have closed.
-      guard try mark.tryLock(.shared, byte: sorterByte) || since != nil else { return true }
+      // If it is locked, its subscriber is alive and does it; unless that is this process: a child that is about to
+      // exec may still have the mark open that this process has closed.
+      guard try mark.tryLock(.shared, byte: LockBytes.writer) || since != nil else { return true }
       if try office.root.exists(layout.subscriber(mailbox)) {
         let text = String(decoding: try mark.readAll(limit: 64), as: UTF8.self)
         let since = text.hasPrefix("Since: ") ? Int64(text.dropFirst(7).filter(\.isNumber)) : nil
@@ -155,39 +161,38 @@ extension Topic {
         }
       }
       do throws(Errno) {
-        // Unsubscribed meanwhile, and perhaps subscribed again: then that is another's mark.
+        // If the mailbox was unsubscribed and subscribed again meanwhile, this is another subscriber's mark.
         if try office.root.status(path).inode == mark.status().inode { try office.root.remove(path) }
       } catch .noEntry {}
       return true
     }
   }
 
-  /// Links what the topic keeps into a mailbox that does not have it yet, in any state.
-  ///
-  /// new/ is looked at before cur/, so that no letter falls between. While one is in a living sender's hands
-  /// nothing is done: it may deliver to this mailbox itself, and afterwards we can see whether it did.
-  /// - Returns: false if a sender is at work; the mark stays for the next who passes by.
+  /// Links the letters that the topic keeps into a mailbox, but for those that it has in any state.
+  /// - Returns: false if a sender is at work: then nothing was linked.
   private func linkBacklog(_ mailbox: Name, since: Int64, isQuiet: Bool) throws(Errno) -> Bool {
     if !isQuiet {
       for name in try office.root.directory(layout.new).names() {
-        if case .inHands = office.isAbandoned(layout.new / name) { return false }
+        if case .alive = office.writerState(of: layout.new / name) { return false }
       }
     }
     let target = MailboxLayout(mailbox)
     try forEachGroup(of: Topic.backlogGroup, since: since) { letters throws(Errno) in
       let known = try office.known(letters, in: target)
-      // Whether the one who linked what is known came to sync it, we cannot know.
+      // The process that linked those that are known may have died before it synced them.
       if !known.isEmpty { try office.syncSealed(target[.new], []) }
       try Delivery(self).placeKept(letters.filter { !known.contains($0.id) }, into: target)
     }
     return true
   }
 
-  /// So many letters of the backlog are compared with the mailbox in one go, for which it is listed as a whole.
+  /// How many letters of the backlog are compared with the mailbox at once; it is listed as a whole for each group.
   private static let backlogGroup = 1 << 15
 
+  /// Removes a subscription. The mailbox and its letters stay, and it gets what is held for it and fits.
+  /// - Throws: not found, if there is no such subscription.
   package func drop(_ mailbox: Name) throws(PostError) {
-    // What it can still take; if another process is at it, that one delivers.
+    // If another process is at work here, that one delivers what is held.
     do throws(PostError) {
       _ = try withLock { () throws(PostError) in try deliverHeld(to: mailbox) }
     } catch {}
@@ -203,7 +208,7 @@ extension Topic {
     if (try? office.root.exists(MailboxLayout(mailbox).root)) == false { dropHeld(for: mailbox) }
   }
 
-  /// What is held for a mailbox that is gone for good waits for nobody. The topic still keeps it.
+  /// Removes what is held for a mailbox that is gone for good. The topic still keeps these letters.
   private func dropHeld(for mailbox: Name) {
     let held = layout.held(for: mailbox)
     for name in (try? office.root.directory(held).names()) ?? [] { try? office.root.remove(held / name) }

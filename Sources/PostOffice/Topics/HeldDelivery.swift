@@ -1,70 +1,71 @@
-// Letters held for mailboxes that could not take them.
+// Delivering letters that are held for mailboxes that could not take them.
+//
+// - Under the topic's lock, as every finisher's work; a mailbox gets only letters that it has in no state (CrashSafety
+//   I9).
+// - A letter leaves held/ after it is durable in the mailbox. One that does not fit on a full disk stays, and keeps
+//   back no other.
+// - For a mailbox that was unsubscribed since, the letters go to the mailbox of that name.
 
 import Linux
 
 extension Topic {
-  /// How many held letters are delivered at once; each is open meanwhile.
+  /// How many held letters are delivered together; each is open meanwhile.
   private static let heldGroup = 128
 
-  /// Gives held letters to their mailboxes, as far as they can take them now.
-  func deliverHeld() throws(PostError) -> Remainder {
-    let waiting = try office.names(in: layout.held)
-    if waiting.isEmpty { return .nothing }
-    var rest = Remainder.nothing
+  /// Gives the held letters to their mailboxes, as far as these can take them now.
+  func deliverHeld() throws(PostError) -> Unfinished {
+    let mailboxes = try office.names(in: layout.held)
+    if mailboxes.isEmpty { return .nothing }
+    var rest = Unfinished.nothing
     let isDone = try withLock { () throws(PostError) in
-      for mailbox in waiting {
-        // A mailbox that still cannot take them is no news: post status tells how many are held.
+      for mailbox in mailboxes {
+        // No warning for a mailbox that still cannot take them: post status shows how many are held.
         do throws(PostError) { try deliverHeld(to: mailbox) } catch { rest = .inTrouble }
       }
     }
     return isDone ? rest : .inOthersHands
   }
 
-  package func deliverHeld(to mailbox: Name) throws(PostError) {
-    for _ in 0..<Topic.passes { if try deliverSomeHeld(to: mailbox) < Topic.heldGroup { return } }
+  /// The same for one mailbox, under the topic's lock.
+  func deliverHeld(to mailbox: Name) throws(PostError) {
+    let held = layout.held(for: mailbox)
+    for _ in 0..<Topic.passes {
+      let names = try office.firstNames(in: held, limit: Topic.heldGroup)
+      try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
+        try deliver(names, from: LetterDirectory(held, of: office), to: mailbox)
+      }
+      if names.count < Topic.heldGroup { return }
+    }
   }
 
-  /// - Returns: how many there were, of those that it takes up at once.
-  private func deliverSomeHeld(to mailbox: Name) throws(PostError) -> Int {
-    let held = layout.held(for: mailbox)
+  private func deliver(_ names: [Path], from held: LetterDirectory, to mailbox: Name) throws(Errno) {
     let link = layout.subscriber(mailbox)
-    let names = try office.firstNames(in: held, limit: Topic.heldGroup)
-    try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
-      let isSubscribed = try office.root.exists(link)
-      let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
-      var letters = [ListedLetter]()
-      for name in names {
-        letters.append(
-          ListedLetter(name: name, id: LetterID(name), status: try office.root.status(held / name)))
-      }
-      let new = try LetterDirectory(opening: target[.new], of: office)
-      let known = try office.known(letters, in: target)
-      let delivery = Delivery(self)
-      var parcels = [UnsortedLetter]()
-      // What does not fit keeps back no other.
-      var trouble: Errno?
-      var left = Set<Path>()
-      for letter in letters {
-        do throws(Errno) {
-          let parcel = UnsortedLetter(
-            letter.name, letter.id, file: try office.root.open(held / letter.name, .read))
-          if !known.contains(letter.id) {
-            _ = try delivery.place(held / letter.name, letter.id, file: parcel.file, into: target, new)
-          }
-          parcels.append(parcel)
-        } catch .noSpace {
-          trouble = .noSpace
-          left.insert(letter.name)
-        }
-      }
-      try new.sync(for: parcels)
-      // Whether the one who placed them before us came to sync them, we cannot know.
-      if !known.isEmpty { try office.syncSealed(target[.new], parcels) }
-      for letter in letters where !left.contains(letter.name) { try office.root.remove(held / letter.name) }
-      new.sealIfFull(after: parcels)
-      if let trouble { throw trouble }
-      do throws(Errno) { try office.root.removeDirectory(held) } catch .notEmpty {} catch .exists {}
+    let isSubscribed = try office.root.exists(link)
+    let target = isSubscribed ? MailboxLayout(throughSymlink: link) : MailboxLayout(mailbox)
+    var listed = [ListedLetter]()
+    for name in names {
+      let status = try office.root.status(held.path / name)
+      listed.append(ListedLetter(name: name, id: LetterID(name), status: status))
     }
-    return names.count
+    let new = try LetterDirectory(openingOrDropBox: target[.new], of: office)
+    let known = try office.known(listed, in: target)
+    let delivery = Delivery(self)
+    var delivered = [UnsortedLetter]()
+    var trouble: Errno?
+    for name in names {
+      let id = LetterID(name)
+      do throws(Errno) {
+        let letter = UnsortedLetter(name, id, file: try office.root.open(held.path / name, .read))
+        if !known.contains(id) { _ = try delivery.place(letter, from: held, into: new) }
+        delivered.append(letter)
+      } catch .noSpace { trouble = .noSpace }  // a shorter one may fit
+    }
+    try new.sync(for: delivered)
+    // The process that placed those that are known may have died before it synced them.
+    if !known.isEmpty { try office.syncSealed(target[.new], delivered) }
+    for letter in delivered { try office.root.remove(held.path / letter.name) }
+    new.sealIfFull(after: delivered)
+    if let trouble { throw trouble }
+    do throws(Errno) { try office.root.removeDirectory(held.path) } catch .notEmpty {} catch .exists {}
   }
 }

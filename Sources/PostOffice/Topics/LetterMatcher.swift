@@ -1,23 +1,28 @@
-// LetterMatcher: which entry of a mailbox is which letter of a topic. An ID that an office made names one letter in the
-// world. A name that a foreign program chose may come twice; such letters are told apart by inode, which the finisher
-// sees to that no two letters share, and their copies by the ID that follows from it.
+// Recognising letters of a topic among the entries of a mailbox, whatever their names are by now.
+//
+// - An ID that an office issued names one letter in the world, so the name is enough.
+// - A name that a foreign program chose may come twice. Such letters are distinguished by inode (a finisher sees to it
+//   that no two letters share one), and their copies by the ID that follows from it.
+// - A search in all states misses no letter that moves meanwhile (``Place/searchOrder``). Bags that were last changed
+//   before the oldest of the letters was sent are left out. A place that is missing or may not be read has none of
+//   them.
 
 import Linux
 
-/// Knows some letters of a topic again, whatever they are called in a mailbox by now.
+/// Matches entries of a mailbox with some letters of a topic.
 struct LetterMatcher {
   private var names = [LetterID: LetterID]()
   private var inodes = [UInt64: LetterID]()
   private var foreign = Set<LetterID>()
-  /// Those that were met.
-  private(set) var met = Set<LetterID>()
-  /// Those whose file was met under another ID: it is another letter's, too, or was renamed in the mailbox.
+  /// The letters that were found.
+  private(set) var found = Set<LetterID>()
+  /// Those whose file was found under another ID: it is another letter's, too, or was renamed in the mailbox.
   private(set) var shared = Set<LetterID>()
-  /// IDs under which another letter was met.
+  /// IDs under which another letter was found.
   private(set) var taken = Set<LetterID>()
-  /// A bag in which nothing has changed since then has none of the letters: none was there yet. The clock may have
-  /// been set back meanwhile.
+  /// A bag that was last changed before this time, seconds since 1970, has none of the letters.
   private(set) var since: Int64
+  /// The clock may have been set back so far since. Seconds.
   private static let clockSlack: Int64 = 2 * 3600
 
   init(_ letters: [ListedLetter], in mailbox: MailboxLayout, of office: Office) throws(Errno) {
@@ -26,9 +31,9 @@ struct LetterMatcher {
     let now = Clock.wall / 1_000_000_000
     since = now - LetterMatcher.clockSlack
     for letter in letters {
-      // Not the last change, which every link moves on: what the mailbox got may be older than that.
+      // The last modification, not the last change: every link moves that on, and the mailbox may have got it before.
       let sent = letter.id.sent ?? max(0, letter.status.modified)
-      // Its sender's clock was wrong, or ours was: nobody knows when the mailbox got it.
+      // A time to come: its sender's clock was wrong, or this one was, so it is unknown when the mailbox got it.
       since = sent > now ? .min : min(since, sent - LetterMatcher.clockSlack)
       if letter.id.isIssued {
         names[letter.id] = letter.id
@@ -40,17 +45,17 @@ struct LetterMatcher {
     }
   }
 
-  /// The letter that an entry of the mailbox is; nil: none of ours.
+  /// The letter that an entry of the mailbox is; nil: none of these.
   func letter(_ id: LetterID, inode: UInt64) -> LetterID? { names[id] ?? inodes[inode] }
 
-  /// Notes which letter an entry of the mailbox is.
-  mutating func meet(_ name: UnsafeRawBufferPointer, inode: UInt64) {
+  /// Notes an entry of the mailbox.
+  mutating func match(_ name: UnsafeRawBufferPointer, inode: UInt64) {
     let id = EntryName(Path(name)).id
     guard let letter = letter(id, inode: inode) else {
       if foreign.contains(id) { taken.insert(id) }
       return
     }
-    met.insert(letter)
+    found.insert(letter)
     if letter != id, names[id] == nil { shared.insert(letter) }
   }
 }
@@ -58,24 +63,23 @@ struct LetterMatcher {
 extension Office {
   /// Which of these letters a mailbox has, in any state.
   func known(_ letters: [ListedLetter], in mailbox: MailboxLayout) throws(Errno) -> Set<LetterID> {
-    try look(for: letters, in: mailbox).met
+    try match(letters, in: mailbox).found
   }
 
-  /// Which of these letters are in these places of a mailbox.
-  func look(
-    for letters: [ListedLetter], in mailbox: MailboxLayout, _ places: [Place] = Place.searchOrder
+  /// Looks for letters in these places of a mailbox.
+  func match(
+    _ letters: [ListedLetter], in mailbox: MailboxLayout, _ places: [Place] = Place.searchOrder
   ) throws(Errno) -> LetterMatcher {
-    var recognition = try LetterMatcher(letters, in: mailbox, of: self)
-    let since = recognition.since
+    var matcher = try LetterMatcher(letters, in: mailbox, of: self)
     for place in places {
       do throws(Errno) {
         try forEachFolder(of: mailbox[place]) { path, directory throws(Errno) in
-          if path != mailbox[place], try directory.file.status().modified < since { return true }
-          try directory.forEachEntry { name, inode in recognition.meet(name, inode: inode) }
+          if path != mailbox[place], try directory.file.status().modified < matcher.since { return true }
+          try directory.forEachEntry { name, inode in matcher.match(name, inode: inode) }
           return true
         }
       } catch .noEntry {} catch .notDirectory {} catch .loop {} catch .denied {}
     }
-    return recognition
+    return matcher
   }
 }

@@ -1,24 +1,29 @@
-// Writing letters: the header block, then the body, in the topic's tmp/.
+// Writing letters into the topic's tmp/: the header block, then the body.
+//
+// - A letter is a draft until its sender renames it: no reader sees it, and a failed write leaves nothing that counts.
+// - A failed read of the input is not its end: the letter is refused (CrashSafety I17).
+// - Length and digest stand in the header. Of a body of up to 64 KiB they are known before it is written, in one write;
+//   the header of a longer one is written first with room for them, and once more at the end.
 
 import Linux
 import Text
 
-/// What a letter's body is read from: fills the buffer with some bytes and says how many; 0 is the end.
+/// Where a letter's body comes from: fills the buffer with some bytes and returns how many; 0 is the end.
 package typealias BodySource = (UnsafeMutableRawBufferPointer) throws(PostError) -> Int
 
-/// Writes letters of one topic and envelope. What is the same in all of them is made once.
+/// Writes letters of one topic and envelope. What is the same in all of them is composed once.
 final class LetterWriter {
-  /// The most that is read before the header is written: such a letter takes one write.
+  /// Up to so many bytes of the body are written together with the header.
   private static let firstPiece = 64 << 10
 
   private let office: Office
   private let tmp: Path
-  /// From the end of the date to the length of the content.
+  /// The header from the end of the date to the length of the content.
   private let middle: [UInt8]
   private let buffer: UnsafeMutableRawBufferPointer
-  /// What is written: header, and the first piece of the body.
+  /// The header, and the first piece of the body.
   private var text: [UInt8] = []
-  /// The date, as it stands in the header, of the second that it is for.
+  /// The date as the header has it, and the second that it is for.
   private var date: (second: Int64, text: [UInt8]) = (-1, [])
 
   init(_ topic: Topic, _ fields: [Headers.Field]) {
@@ -32,31 +37,14 @@ final class LetterWriter {
 
   deinit { buffer.deallocate() }
 
-  /// What failed, if a write does.
-  private var trouble: String { "cannot write the letter into \(office.path)/\(tmp)" }
+  private var operation: String { "cannot write the letter into \(office.path)/\(tmp)" }
 
-  /// Makes a letter's file and takes the sorter's lock on it.
+  /// Makes a letter's file.
   func makeLetter() throws(Errno) -> UnsortedLetter {
-    var wasGone = false
-    while true {
-      let id = office.ids.next(now: Clock.wall)
-      let file: File
-      do throws(Errno) {
-        // The mode is for good, less the umask: mailboxes share the inode, so nobody may write it.
-        file = try office.root.open(tmp / id.path, .create(permissions: 0o444))
-      } catch .exists { continue } catch .noEntry where !wasGone {
-        wasGone = true  // an empty one has just been put in its place
-        continue
-      }
-      do throws(Errno) {
-        // A cleaner may have met the file before it was locked: then it is gone, or about to go.
-        guard try file.tryLock(.exclusive, byte: sorterByte), try file.status().links > 0 else { continue }
-      } catch {
-        try? office.root.remove(tmp / id.path)
-        throw error
-      }
-      return UnsortedLetter(id.path, id, file: file)
-    }
+    // The mode is for good, less the umask: mailboxes share the inode, so no program may write to it.
+    let draft = try Draft(in: tmp, of: office, permissions: 0o444)
+    let id = draft.id
+    return UnsortedLetter(id.path, id, file: draft.keepFile())
   }
 
   /// Writes header and body.
@@ -81,27 +69,27 @@ final class LetterWriter {
     take(filled)
     setHeader(letter.id, length: isWhole ? length : nil, crc)
     text.append(contentsOf: UnsafeRawBufferPointer(rebasing: buffer[..<filled]))
-    try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in try letter.file.write(text) }
+    try office.attemptWrite(operation, in: tmp) { () throws(Errno) in try letter.file.write(text) }
     if isWhole { return length }
 
     while true {
       let count = try source(buffer)
       if count == 0 { break }
       take(count)
-      try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in
+      try office.attemptWrite(operation, in: tmp) { () throws(Errno) in
         try letter.file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       }
     }
-    // Now length and digest are known; the header was written with room for them.
+    // Now length and digest are known.
     setHeader(letter.id, length: length, padded: true, crc)
-    try office.attemptWrite(trouble, in: tmp) { () throws(Errno) in
+    try office.attemptWrite(operation, in: tmp) { () throws(Errno) in
       try letter.file.seek(to: 0)
       try letter.file.write(text)
     }
     return length
   }
 
-  /// The header block becomes the text. Padded, it is of the same length whatever the numbers are.
+  /// Makes the header block the text. Padded, its length is the same whatever the numbers are.
   private func setHeader(_ id: LetterID, length: Int64?, padded: Bool = false, _ crc: CRC32C) {
     let second = id.sent ?? 0
     if second != date.second { date = (second, Array(UTC(seconds: second).mailDate.utf8)) }
@@ -121,5 +109,5 @@ final class LetterWriter {
     append("\n\n")
   }
 
-  private func append(_ words: String) { text.append(contentsOf: words.utf8) }
+  private func append(_ part: String) { text.append(contentsOf: part.utf8) }
 }

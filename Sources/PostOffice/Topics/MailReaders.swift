@@ -1,35 +1,36 @@
-// Mail readers: what they did to a topic. One that opens it takes letters from new/ to cur/ before they were sorted, and
-// may save letters straight into cur/; either way no subscriber has them. Most bear its flags (`:2,S`), but letters that
-// were sorted get flags, too, if somebody looks at them, and those all have had. One without flags tells by its mode and
-// links that nobody has sorted it.
+// Letters that a mail reader put into a topic's cur/, and that never reached the subscribers.
 //
-// Which is which, the file system does not tell for certain: a mailbox may have handled a letter and forgotten it. So
-// nothing is delivered by itself. What a mailbox cannot have had is told of by post sweep and post check, and delivered
-// by post check --repair: a letter that it does not have in any state, that is younger than what it remembers
-// (Keep-Done), and was accepted after it subscribed.
+// A mail reader that opens a topic moves letters from new/ to cur/ before they are delivered, and may save letters into
+// cur/. Most of them get its flags (`:2,S`); but so do delivered letters when a user looks at them. One without flags
+// shows by its mode and links that no finisher has delivered it.
+//
+// The file system does not tell for certain which is which: a mailbox may have handled a letter and forgotten it. So no
+// command delivers such letters on its own. `post sweep` and `post check` report letters that a mailbox cannot have
+// had: it has them in no state, they are younger than what it remembers (Keep-Done), and they were accepted after it
+// subscribed. `post check --repair` delivers them.
 
 import Linux
 import Text
 
 extension Topic {
-  /// A letter that a mail reader put into cur/, and mailboxes that cannot have had it.
+  /// A letter that a mail reader put into cur/, and the mailboxes that cannot have had it.
   private struct Overlooked {
     var letter: ListedLetter
-    /// Somebody has it: its name is its ID.
+    /// A mailbox has it: its name is its ID.
     var isKnown = false
-    /// Somebody has another letter of that name.
+    /// A mailbox has another letter of that name.
     var isTaken = false
     var lacking: [Name] = []
   }
 
-  /// What helps those who lack letters that a mail reader took.
+  /// The remedy for mailboxes that lack letters which a mail reader took.
   static let remedy = "post check --repair delivers them"
-  /// So far back sweep looks into bags, seconds: it comes more often.
+  /// Sweep looks into bags that were changed within this time, seconds: it runs more often.
   private static let sweepSpan: Int64 = 2 * 3600
 
-  /// A few words about letters that mail readers put into cur/ and that subscribers lack; nil: there are none.
-  /// - Parameter isQuick: in bags, only those that came into them lately.
-  func wordsOnOverlooked(isQuick: Bool = false) throws(PostError) -> String? {
+  /// Says which letters mail readers put into cur/ and subscribers lack; nil: there are none.
+  /// - Parameter isQuick: leaves out bags that have not changed lately.
+  func reportOverlooked(isQuick: Bool = false) throws(PostError) -> String? {
     let found = try overlooked(since: isQuick ? Clock.wall / 1_000_000_000 - Topic.sweepSpan : nil)
     guard let first = found.first else { return nil }
     let letters = found.count == 1 ? "letter \(first.letter.id)" : "\(found.count) letters"
@@ -37,8 +38,8 @@ extension Topic {
     return "\(letters) that a mail reader put there never reached \(mailboxes.joined(separator: ", "))"
   }
 
-  /// Delivers them. What a mailbox cannot take is told of.
-  /// - Returns: false if somebody else is at work here.
+  /// Delivers these letters, with a warning for each that cannot be.
+  /// - Returns: false if another finisher is at work in the topic.
   func deliverOverlooked() throws(PostError) -> Bool {
     var isNew = false
     let isDone = try withLock { () throws(PostError) in
@@ -47,7 +48,7 @@ extension Topic {
         do throws(Errno) {
           let letter = found.letter
           if EntryName.flags(of: letter.name).isEmpty {
-            // Where it should have been put. If we die, it is sorted all the same.
+            // It never had flags: a finisher delivers it from new/, this one below or another.
             try office.root.rename(letter.folder / letter.name, to: office.root, layout.new / letter.name)
             isNew = true
             continue
@@ -69,7 +70,7 @@ extension Topic {
     return isDone
   }
 
-  /// Does with a letter in cur/ what is done with one in new/ before anybody gets it.
+  /// Does with a letter in cur/ what a finisher does with one in new/ before any mailbox has it: `Topic.prepare`.
   private func accept(_ found: inout Overlooked) throws(Errno) {
     let letter = found.letter
     let file = try office.root.open(letter.folder / letter.name, .read)
@@ -97,7 +98,7 @@ extension Topic {
           guard isFlagged || !id.isIssued, let status = try? directory.status(name), status.kind == .regular,
             status.size > 0, isFlagged || status.isUnsorted
           else { continue }
-          // Two of one name: the one that was never sorted first.
+          // Of two with one name, the one that was never delivered.
           let isTaken = found[id] != nil
           found[id]?.isTaken = true
           if isTaken, !status.isUnsorted { continue }
@@ -115,13 +116,13 @@ extension Topic {
         continue
       }
       let oldest = settings.keepDone.map { Clock.wall / 1_000_000_000 - $0.wholeSeconds } ?? .min
-      // Nobody can know of a mailbox that one cannot look into.
-      guard let seen = try? office.look(for: found.values.map(\.letter), in: target) else { continue }
+      // What a mailbox lacks that cannot be looked into is unknown.
+      guard let matches = try? office.match(found.values.map(\.letter), in: target) else { continue }
       for id in found.keys {
         guard let letter = found[id]?.letter else { continue }
         let held = (try? office.root.exists(layout.held(for: name) / id.path)) == true
-        if seen.taken.contains(id) { found[id]?.isTaken = true }
-        if seen.met.contains(id) || held {
+        if matches.taken.contains(id) { found[id]?.isTaken = true }
+        if matches.found.contains(id) || held {
           found[id]?.isKnown = true
         } else if letter.putThereAt >= max(subscribed, oldest) {
           found[id]?.lacking.append(name)
@@ -131,7 +132,7 @@ extension Topic {
     return found.values.filter { !$0.lacking.isEmpty }.sorted { $0.letter.id < $1.letter.id }
   }
 
-  /// When a mailbox of this office was subscribed, seconds since 1970; nil: its symlink leads elsewhere.
+  /// When a mailbox was subscribed, seconds since 1970; nil: its symlink does not lead to a mailbox of this office.
   private func subscribedAt(_ mailbox: Name) throws(PostError) -> Int64? {
     let link = layout.subscriber(mailbox)
     return try attempt("cannot look at \(link)") { () throws(Errno) in
@@ -144,14 +145,14 @@ extension Topic {
 }
 
 extension Status {
-  /// Whether a foreign letter in cur/ without flags seems never to have been sorted: who does that takes the right to write
-  /// it away, and links it into mailboxes.
+  /// Whether a foreign letter in cur/ without flags seems never to have been delivered: a finisher takes away the
+  /// rights to write it, and links it into mailboxes.
   var isUnsorted: Bool { permissions & 0o222 != 0 && links == 1 }
 }
 
 extension ListedLetter {
-  /// When a letter in cur/ was accepted, seconds since 1970. Who sorts a foreign letter takes the right to write
-  /// it away: with that it was never sorted, and what its name tells may be of years ago.
+  /// When a letter in cur/ was accepted, seconds since 1970. A foreign letter with rights to write was never delivered,
+  /// and its name may tell a time of years ago.
   fileprivate var putThereAt: Int64 {
     if !id.isIssued, status.permissions & 0o222 != 0 { return status.changed }
     return id.sent ?? status.changed

@@ -1,24 +1,26 @@
-// A group of letters that are sent together: each is written in the topic's tmp/; then all are made durable and
-// renamed to new/, and are accepted. Then they are sorted: linked into every mailbox, made durable there, and
-// renamed to cur/. A single letter is a group of one. What syncs cost, and why these: Syncs.md.
+// Sending a group of letters. Each is written in the topic's tmp/; then all are made durable, renamed to new/, and
+// accepted. Then they are delivered and moved to cur/ (Delivery.swift). A single letter is a group of one. What syncs
+// this costs, and why these: Syncs.md.
 //
-// From its first moment the sender holds the sorter's lock on byte 0 of a letter. Whoever finds a letter in tmp/
-// or new/ without that lock knows that its sender is dead.
-//
-// A group is not all or nothing: each letter is. If one cannot be accepted, those before it are, and those after
-// it are not, so that who sends knows by their number where to go on.
+// - A letter is accepted when its content is durable and new/ was synced with its name in it (CrashSafety I1, I2). Only
+//   then its ID is reported.
+// - A refused letter has no name in the spool, or the error says that it may still be delivered (CrashSafety I3).
+// - The sender holds the lock of a letter from before it reads any input until the letter is in cur/ (CrashSafety I4).
+// - Each letter is accepted or refused by itself. If one cannot be accepted, those before it are, and those after it
+//   are not: their number tells the caller where to go on.
+// - A sync that failed is not repeated: that letter is refused (CrashSafety I16).
 
 import Linux
 
-/// Letters on their way into a topic. None is accepted before ``accept()``.
+/// Letters of one topic and envelope that are accepted together. None is accepted before ``accept()``.
 package final class SendBatch {
   private let topic: Topic
   private let writer: LetterWriter
   private let given: Durability?
   private var letters: [UnsortedLetter] = []
   private var length: Int64 = 0
-  /// Takes the IDs of letters as soon as they are accepted and sorted, in their order.
-  /// It cannot fail any more: the letters are accepted.
+  /// Takes the IDs of letters as soon as they are accepted and delivered, in their order. It cannot refuse them any
+  /// more.
   package var onAccepted: ([LetterID]) -> Void = { _ in }
 
   private var office: Office { topic.office }
@@ -28,9 +30,9 @@ package final class SendBatch {
   private static let limits = (letters: 256, bytes: 4 << 20 as Int64)
   /// Descriptors that are left for other things: standard streams, spool, input, a new/ and 16 mailboxes.
   private static let otherFiles = 26
-  /// Up to so many letters are made durable one by one; beyond it, syncfs does all at once.
+  /// Up to so many letters are made durable one by one; more of them by one syncfs.
   static let fileSyncs = 8
-  /// But syncfs also waits for what others have written: no more than so much for each of our letters, bytes.
+  /// But syncfs also waits for what other processes have written: at most so much of that for each letter, bytes.
   private static let othersShare: Int64 = 256 << 10
 
   /// - Parameter durability: nil: as the settings of the topic say.
@@ -56,7 +58,7 @@ package final class SendBatch {
   private static let descriptors = max(1, OpenFiles.limit - otherFiles)
 
   /// Writes a letter whose body comes in pieces, however long. It is not accepted yet.
-  /// - Throws: then this letter is gone, and the others are still to be accepted.
+  /// - Throws: then this letter is refused, and the others are still to be accepted.
   @discardableResult
   package func add(from source: BodySource) throws(PostError) -> LetterID {
     let letter = try makeLetter()
@@ -71,7 +73,8 @@ package final class SendBatch {
     return letter.id
   }
 
-  /// Makes a letter's file; if too many are open, after the others were accepted. No input has been read by then.
+  /// Makes a letter's file. If too many files are open, it accepts the other letters first, which closes theirs. No
+  /// input has been read by then.
   private func makeLetter() throws(PostError) -> UnsortedLetter {
     var what: String { "cannot write into \(office.path)/\(layout.tmp)" }
     do throws(Errno) { return try writer.makeLetter() } catch {
@@ -82,9 +85,9 @@ package final class SendBatch {
     return try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try writer.makeLetter() }
   }
 
-  /// Accepts and sorts the letters: they survive kill -9 and power loss, and reach every mailbox that is
-  /// subscribed now. The group is empty afterwards, and can be used again.
-  /// - Throws: then some, the last ones, were refused and reach nobody; those before are accepted.
+  /// Accepts and delivers the letters: they survive kill -9 and power loss, and reach every mailbox that is subscribed
+  /// now. The group is empty afterwards, and can be used again.
+  /// - Throws: then the last letters were refused, and reach no mailbox; those before them are accepted.
   package func accept() throws(PostError) {
     guard !letters.isEmpty else { return }
     let all = letters
@@ -96,7 +99,8 @@ package final class SendBatch {
     do throws(PostError) {
       new = try office.attemptWrite("cannot open \(office.path)/\(layout.new)") { () throws(Errno) in
         durability == .full
-          ? try LetterDirectory(opening: layout.new, of: office) : LetterDirectory(layout.new, of: office)
+          ? try LetterDirectory(openingOrDropBox: layout.new, of: office)
+          : LetterDirectory(layout.new, of: office)
       }
       if count > 0 { (count, trouble) = try publish(all[..<count], in: new, durability, trouble) }
     } catch {
@@ -112,11 +116,11 @@ package final class SendBatch {
     if let trouble { throw trouble }
   }
 
-  /// Makes the letters' contents durable, before they have any other name: else a power cut can show a letter of
-  /// zeros under it.
-  /// - Returns: how many are, from the first one on; and why the next is not.
+  /// Makes the contents of letters durable before they have any other name, under which a power cut could else show
+  /// zeros.
+  /// - Returns: how many are durable, from the first one on, and why the next is not.
   private func makeDurable(_ letters: [UnsortedLetter]) -> (count: Int, trouble: PostError?) {
-    // An error may be another file's. Then each file tells for itself: its first fsync knows.
+    // Its error may be about another file. The first fsync of each letter reports that letter's own.
     if isForAll(letters.count), (try? letters[0].file.syncFileSystem()) != nil { return (letters.count, nil) }
     if letters.count > 1 { for letter in letters { letter.file.startWriting() } }
     for (index, letter) in letters.enumerated() {
@@ -130,7 +134,7 @@ package final class SendBatch {
     return (letters.count, nil)
   }
 
-  /// Since Linux 5.8 a syncfs that returns 0 means what it says.
+  /// syncfs reports errors since Linux 5.8.
   private static let hasTrueSyncfs = Host.hasKernel(5, 8)
 
   /// Whether one syncfs is better than a fsync for each of so many letters.
@@ -141,9 +145,9 @@ package final class SendBatch {
     return unwritten <= Int64(count) * SendBatch.othersShare + SendBatch.limits.bytes
   }
 
-  /// Puts letters into new/: the moment they are accepted.
-  /// - Parameter trouble: why others are not among them.
-  /// - Returns: how many are, from the first one on; and why the next is not.
+  /// Renames letters to new/ and makes that durable: then they are accepted.
+  /// - Parameter trouble: why the letters after these are not among them.
+  /// - Returns: how many are accepted, from the first one on, and why the next is not.
   /// - Throws: then none is.
   private func publish(
     _ letters: ArraySlice<UnsortedLetter>, in new: LetterDirectory, _ durability: Durability,
@@ -155,9 +159,7 @@ package final class SendBatch {
     do throws(PostError) {
       for letter in letters {
         try office.attemptWrite(what, in: layout.root) { () throws(Errno) in
-          try new.change(letter.name) { (folder, name) throws(Errno) in
-            try office.root.rename(layout.tmp / letter.name, to: folder, name)
-          }
+          try new.take(layout.tmp / letter.name, as: letter.name)
         }
         count += 1
       }
@@ -171,13 +173,11 @@ package final class SendBatch {
         try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try new.sync(for: accepted) }
       } catch {
         for letter in accepted {
-          do throws(Errno) {
-            try new.change(letter.name) { (folder, name) throws(Errno) in try folder.remove(name) }
-          } catch .noEntry {} catch let why {
-            // A disk that fails, and is read-only by now.
+          do throws(Errno) { try new.remove(letter.name) } catch .noEntry {} catch let why {
+            // The disk fails, and is read-only by now.
             throw PostError(
               error.kind,
-              "\(error.message); letter \(letter.id) can not be taken back either, and may still be delivered: \(why)"
+              "\(error.message); letter \(letter.id) cannot be taken back either, and may still be delivered: \(why)"
             )
           }
         }
@@ -187,9 +187,31 @@ package final class SendBatch {
     return (count, trouble)
   }
 
-  /// Takes a letter away that was not accepted.
+  /// Removes a letter that was not accepted.
   private func refuse(_ letter: UnsortedLetter) {
     try? office.root.remove(layout.tmp / letter.name)
     try? office.root.remove(layout.new / letter.name)
+  }
+}
+
+extension Topic {
+  /// Sends a letter. When this returns, the letter survives kill -9 and power loss, and reaches every mailbox that is
+  /// subscribed now. When it throws, the letter reaches no mailbox.
+  /// - Parameter durability: whether it survives power loss; nil: as the settings of the topic say.
+  /// - Throws: bad data (a header), try again (full disk, Min-Free), I/O error, no permission.
+  @discardableResult
+  public func send(
+    _ body: [UInt8], _ envelope: Envelope = Envelope(), durability: Durability? = nil
+  ) throws(PostError) -> LetterID {
+    var rest = body[...]
+    let batch = try SendBatch(self, envelope, durability: durability)
+    let id = try batch.add { buffer in
+      let count = min(buffer.count, rest.count)
+      buffer.copyBytes(from: rest.prefix(count))
+      rest = rest.dropFirst(count)
+      return count
+    }
+    try batch.accept()
+    return id
   }
 }

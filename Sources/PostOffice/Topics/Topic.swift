@@ -1,4 +1,9 @@
-// A topic: where letters are accepted and kept, and who has subscribed.
+// A topic: where letters are accepted and kept, and which mailboxes have subscribed.
+//
+// - A topic exists when its `subscribers/` exists: that is made last, when the rest is durable (CrashSafety I15).
+// - Finishers exclude each other by a lock on the topic's directory (CrashSafety I8). Only a subscriber, a replay and a
+//   repair wait for it.
+// - The list of subscribers is what their symlinks say; names that are no valid names are left out.
 
 import Linux
 
@@ -17,7 +22,7 @@ public struct Topic {
   /// The mailboxes that have subscribed, in order of their names.
   public func subscribers() throws(PostError) -> [Name] { try roll().subscribers }
 
-  /// The subscribers, and those of them for whom an interrupted subscription is still to be finished.
+  /// The subscribers, and the mailboxes that have a backlog mark.
   func roll() throws(PostError) -> (subscribers: [Name], unfinished: [Name]) {
     var subscribers = [Name]()
     var unfinished = [Name]()
@@ -34,13 +39,13 @@ public struct Topic {
     return (subscribers.sorted(), unfinished)
   }
 
-  /// Sets aside a file that is no letter: whoever looks finds it, and nothing trips over it again.
+  /// Sets aside a file that is no letter, with a warning.
   func setAside(_ name: Path, from folder: Path, because reason: String) {
     do throws(Errno) {
       try office.setAside(folder / name, in: layout.corrupt)
       office.warn("\(folder / name) \(reason); set aside in \(layout.corrupt)")
     } catch .noEntry {
-      return  // somebody else has just done so
+      return  // another process has just done so
     } catch {
       office.warn(PostError(error, "\(folder / name) \(reason), and cannot be set aside").message)
     }
@@ -48,8 +53,8 @@ public struct Topic {
 }
 
 extension Topic {
-  /// Runs `work` while no other process finishes anything in this topic. If one does, there is
-  /// nothing for us to do, unless the caller must know it done and waits.
+  /// Runs `work` while no other process does a finisher's work in this topic.
+  /// - Parameter waiting: waits for another finisher; else leaves the work to it.
   /// - Returns: whether the work was done.
   func withLock(waiting: Bool = false, _ work: () throws(PostError) -> Void) throws(PostError) -> Bool {
     let folder = try attempt("cannot open \(layout.root)") { () throws(Errno) in
@@ -66,16 +71,17 @@ extension Topic {
 }
 
 extension Topic {
-  /// Refuses a new letter when less is free than Min-Free says.
-  /// - Parameter draft: the letter's file, on the file system in question.
+  /// Refuses a new letter if less is free than Min-Free says.
+  /// - Parameter draft: the letter's file.
   func checkSpace(_ draft: borrowing File) throws(PostError) {
     let minFree = office.topicSettings(name).minFree
     if minFree.isOff { return }
     let space = try attempt("cannot tell how much space is free") { () throws(Errno) in try draft.space() }
-    guard let words = minFree.shortage(space) else { return }
+    guard let shortage = minFree.shortage(space) else { return }
     throw PostError(
       .tryAgain,
-      "cannot send to \(name): \(words); free some, or change it in \(layout.settings) or \(Layout.settings)")
+      "cannot send to \(name): \(shortage); free some, or change it in \(layout.settings) or \(Layout.settings)"
+    )
   }
 }
 
@@ -97,7 +103,7 @@ extension Office {
     let topic = Topic(name, self)
     try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
       let layout = topic.layout
-      // Not in a loop: every sender comes by, and an array of paths costs more than to look.
+      // Not in a loop: each sender comes here, and an array of paths would cost more than the calls.
       if try root.exists(layout.subscribers), try root.exists(layout.tmp), try root.exists(layout.new),
         try root.exists(layout.cur)
       {
@@ -106,7 +112,7 @@ extension Office {
       try make([layout.root], in: Layout.topics, noting: &made)
       try make([layout.tmp, layout.new, layout.cur], in: layout.root, noting: &made)
       try root.sync()
-      // Whoever sees `subscribers` relies on the rest being durable: it comes after the syncs.
+      // A process that sees `subscribers` relies on the rest: it comes after the syncs.
       try make([layout.subscribers], in: layout.root, noting: &made)
     }
     return topic

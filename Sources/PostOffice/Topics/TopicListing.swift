@@ -1,23 +1,17 @@
-// Listing the letters of a topic.
+// Listing and counting the letters of a topic. Nothing is changed; letters that move meanwhile may be met once, or not.
 
 import Linux
 
-/// Where in its topic a letter is.
-package enum TopicPlace: CaseIterable, Sendable {
-  /// Accepted, being sorted.
+/// Where a letter is in its topic, as the user sees it.
+package enum TopicPlace: String, CaseIterable, Sendable {
+  /// Accepted, and being delivered.
   case new
-  /// Sorted, kept for replay.
-  case cur
-  /// Not what was sent: set aside.
+  /// Delivered, and kept for replay.
+  case cur = "kept"
+  /// No letter, or not what was sent: set aside.
   case corrupt
 
-  package var word: String {
-    switch self {
-    case .new: "new"
-    case .cur: "kept"
-    case .corrupt: "corrupt"
-    }
-  }
+  package var word: String { rawValue }
 }
 
 extension Topic {
@@ -29,8 +23,8 @@ extension Topic {
     }
   }
 
-  /// Goes through the letters in one place, bag by bag, in each in the order of their IDs.
-  /// - Parameter body: gets a letter's file, and its entry's name; says whether to go on.
+  /// Goes through the letters in one place, bag by bag, in each in the order of their names.
+  /// - Parameter body: gets a letter's file and its name, and returns whether to go on.
   package func forEachEntry(
     in place: TopicPlace, _ body: (_ file: Path, _ name: EntryName) throws(PostError) -> Bool
   ) throws(PostError) {
@@ -41,7 +35,7 @@ extension Topic {
 
   package func count(_ place: TopicPlace) throws(PostError) -> Int { try office.count(folder(place)) }
 
-  /// How many letters are held for mailboxes that could not take them.
+  /// How many letters are held for mailboxes, all together.
   package func heldCount() throws(PostError) -> Int {
     var count = 0
     for mailbox in try office.names(in: layout.held) { count += try office.count(layout.held(for: mailbox)) }

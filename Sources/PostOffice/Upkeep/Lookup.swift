@@ -1,5 +1,5 @@
-// Lookup, for people: letters by the beginning of their IDs, anywhere in the office, and the topic of a letter. It claims
-// and changes nothing, and goes through everything: no command that moves letters uses it.
+// Lookup: letters by the beginning of their IDs, anywhere in the office, and the topic of a letter. It claims and
+// changes nothing. `find` goes through all letters: it is for people, not for commands that move letters.
 
 import Linux
 
@@ -45,8 +45,8 @@ extension Office {
     return found
   }
 
-  /// The topic that a letter came through; nil: unknown. A letter of ours says it. What a foreign letter says counts only
-  /// if none of the mailbox's topics has the letter any more.
+  /// The topic that a letter came through; nil: unknown. A letter of ours says it. What a foreign letter says counts
+  /// only if none of the mailbox's topics has the letter any more.
   /// - Parameter path: where it is.
   package func topic(of letter: Letter, at path: Path) -> String? {
     if letter.id.isOurs { return letter.topic }
@@ -75,8 +75,8 @@ extension Topic {
     }
   }
 
-  /// Whether it has the letter under another ID: the mailbox's is that of a copy, or was given because another letter had
-  /// the name. Goes through all that the topic keeps.
+  /// Whether it has the letter under another ID: the mailbox's is that of a copy, or was given because another letter
+  /// had the name. Goes through all that the topic keeps.
   fileprivate func has(original file: Status?, of id: LetterID) -> Bool {
     let wanted = id.copiedInode ?? file?.inode
     var isFound = false

@@ -122,7 +122,7 @@ struct ReadLoop {
       return (exitOfShell(error), false)
     }
     let wasStopped = waitForEnd(of: handler, signals)
-    let end: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
+    let end: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
     do throws(Errno) { end = try handler.finish() } catch {
       throw PostError(error, "cannot tell how \(words.first ?? "") ended")
     }
@@ -138,7 +138,7 @@ struct ReadLoop {
     switch verdict {
     case .retry, .failed:
       if claims.count > 1 { return try giveEach(claims, to: words, settings, signals, wasStopped) }
-    case .done, .broken: break
+    case .done, .broken, .release, .abandoned: break
     }
     try mailbox.office.forEach(claims) { (claim) throws(PostError) in
       try claim.settle(verdict, settings: settings)
@@ -183,7 +183,7 @@ struct ReadLoop {
       while (try? signals.next()) != nil { wasStopped = true }
       if wasStopped { handler.stop(now: Clock.monotonic) }
       if ended[0] { return wasStopped }
-      handler.tend(now: Clock.monotonic)
+      handler.enforceLimits(now: Clock.monotonic)
     }
   }
 

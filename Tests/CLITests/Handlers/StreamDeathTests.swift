@@ -22,7 +22,7 @@ import Testing
     try office.sendMany(12)
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
-    #expect(watched.errors.contains("its handler ended with exit 1, with 5 letters in its hands"))
+    #expect(watched.errors.contains("the handler exited with 1, with 5 letters unanswered"))
     #expect(office.starts.count == 2)
     #expect(office.counts() == [0, 0, 0, 12, 0])
     let attempts = office.attempts(in: "done")
@@ -42,7 +42,7 @@ import Testing
     #expect(attempts.values.allSatisfy { $0 == "1" || $0 == "2" })
     #expect(attempts.values.filter { $0 == "2" }.count <= 7)
     #expect(office.starts.count <= 5)
-    #expect(watched.errors.contains("its handler was ended by signal 9, with 1 letters in its hands"))
+    #expect(watched.errors.contains("the handler was killed by signal 9, with 1 letter unanswered"))
   }
 
   @Test func aHandlerThatIsSilentForTooLongIsEndedWithAllItStarted() throws {

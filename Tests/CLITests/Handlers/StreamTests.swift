@@ -139,7 +139,7 @@ import Testing
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 0)
     #expect(office.counts() == [0, 0, 0, 1, 0])
-    let warnings = watched.errors.split(separator: "\n").filter { $0.contains("which is no answer") }
+    let warnings = watched.errors.split(separator: "\n").filter { $0.contains("answers no letter") }
     #expect(warnings.count == 5)
     #expect(warnings.first?.contains("mailbox stock: the handler said 'hello'") == true)
     #expect(warnings.contains { $0.contains("'done nobody'") })

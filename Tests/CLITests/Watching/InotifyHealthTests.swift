@@ -23,7 +23,7 @@ import Testing
     #expect(first.errorsSoFar == "")
     #expect(
       second.errorsSoFar
-        == "post: warning: another watcher is at work in \(office.spool); it and this one share the letters\n"
+        == "post: warning: another watcher runs in \(office.spool); both share the letters\n"
     )
     try office.sendMany(100)
     #expect(eventually { office.counts() == [0, 0, 0, 100, 0] })
@@ -40,7 +40,8 @@ import Testing
     // Its watches are never made, but look as if they were.
     let watcher = try start(
       through: "strace -qq -o /dev/null -e trace=inotify_add_watch -e inject=inotify_add_watch:retval=77")
-    #expect(eventually { watcher.errorsSoFar.contains("inotify is deaf here; everything is looked at") })
+    let warning = "inotify reports nothing here; the watcher scans everything"
+    #expect(eventually { watcher.errorsSoFar.contains(warning) })
     for number in 1...3 {
       try office.send("\(number)")
       #expect(eventually(within: 10) { office.counts() == [0, 0, 0, number, 0] })
@@ -49,7 +50,7 @@ import Testing
     try office.deliverForeign("1795765752.4242_1.shop", "foreign")
     // It gets what the topic has kept, too.
     #expect(eventually(within: 10) { office.counts("invoice") == [0, 0, 0, 4, 0] })
-    #expect(watcher.errorsSoFar.components("deaf") == 1)
+    #expect(watcher.errorsSoFar.components("inotify reports nothing") == 1)
     watcher.kill(.terminate)
     _ = try watcher.wait()
   }
@@ -60,7 +61,7 @@ import Testing
     for name in ["stock", "invoice"] { try office.subscribe("cat > /dev/null", as: name) }
     try office.send("before")
     let watcher = try start(through: "unshare -Ur sh -c '\(Machine.fewWatches(limit)) && exec \"$@\"' sh")
-    #expect(eventually { watcher.errorsSoFar.contains("watches of this user are used up") })
+    #expect(eventually { watcher.errorsSoFar.contains("this user has no inotify watches left") })
     #expect(watcher.errorsSoFar.contains("raise fs.inotify.max_user_watches"))
     for number in 2...4 {
       try office.send("\(number)")
@@ -71,7 +72,7 @@ import Testing
     }
     try office.deliverForeign("1795765752.4242_1.shop", "foreign")
     #expect(eventually(within: 10) { office.counts() == [0, 0, 0, 5, 0] })
-    #expect(watcher.errorsSoFar.components("used up") == 1)
+    #expect(watcher.errorsSoFar.components("no inotify watches left") == 1)
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)
   }
@@ -95,7 +96,7 @@ import Testing
     try office.write("upper/spool/mailboxes/stock/tmp/1", "first\n")
     try office.script("cd upper/spool/mailboxes/stock; mv tmp/1 new/1795765752.4242_1.shop")
     #expect(eventually(within: 75) { done() == 1 })
-    #expect(watcher.errorsSoFar.contains("a letter came to mailbox stock unheard, so inotify is deaf here"))
+    #expect(watcher.errorsSoFar.contains("inotify did not report a letter that came to mailbox stock"))
     try office.write("upper/spool/mailboxes/stock/tmp/2", "second\n")
     try office.script("cd upper/spool/mailboxes/stock; ln tmp/2 new/1795765752.4242_2.shop")
     #expect(eventually(within: 10) { done() == 2 })

@@ -30,7 +30,7 @@ import Testing
     let watcher = try start()
     #expect(hears("READY=1"))
     try office.send()
-    #expect(hears("STATUS=mailboxes: 1, paused: 0; handlers at work: 0; letters done: 1"))
+    #expect(hears("STATUS=mailboxes: 1, paused: 0; running handlers: 0; letters done: 1"))
     watcher.kill(.terminate)
     #expect(try watcher.wait().code == 0)
     #expect(hears("STOPPING=1"))
@@ -60,7 +60,7 @@ import Testing
   @Test func withAManagerItSleepsToo() throws {
     let watcher = try start()
     try office.send()
-    #expect(hears("STATUS=mailboxes: 1, paused: 0; handlers at work: 0; letters done: 1"))
+    #expect(hears("STATUS=mailboxes: 1, paused: 0; running handlers: 0; letters done: 1"))
     #expect(watcher.rest(for: 1500) != nil)
   }
 

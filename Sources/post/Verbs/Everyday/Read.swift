@@ -59,8 +59,8 @@ enum Read: Verb {
       throw PostError(.usage, "post read: --lease prints the ID alone; leave --format out")
     }
 
-    let mailbox = try call.office().mailbox(name)
-    mailbox.bodyLimit = trailing == nil && lease == nil ? format.bodyLimit : .max
+    let bodyLimit = trailing == nil && lease == nil ? format.bodyLimit : .max
+    let mailbox = try call.office().mailbox(name, bodyLimit: bodyLimit)
     if call.has("peek") { return try peek(mailbox, limit, format) }
     let follows = call.has("follow")
     let round = ReadLoop(

@@ -1,15 +1,21 @@
-// The schedule of one mailbox: when to look, when to start a handler, when to wake. A state machine
-// without I/O: what happened goes in, what to do comes out. Times are monotonic nanoseconds.
+// The schedule of one mailbox: when to look into `later/` and `cur/`, when a handler may start, when to wake. A pure
+// state machine: events and times go in, answers come out, and it imports nothing. Times are monotonic nanoseconds.
+//
+// - A mailbox with something to do has a turn now, a time to wake, or work under way that will end. It never wakes at
+//   once again after it did what it could: a watcher would spin.
+// - After trouble nothing begins until a pause is over. Pauses double, from `firstPause` to `longestPause`; then one
+//   letter is tried at a time, until `markWorking()`.
+// - A mailbox is idle only after a look that found nothing to come.
 
-/// When what is to be done for one mailbox.
+/// When a mailbox is to be looked at, and when a handler may start on its letters.
 package struct MailboxSchedule {
-  /// How much work may be under way at once: handlers, or letters in the hands of a streaming one.
+  /// The most work at the same time: handlers, or letters in the hands of streaming handlers.
   package var capacity = 1
-  /// False: what is under way goes on, but nothing is begun.
+  /// False: what is under way goes on, but nothing begins.
   package var isOpen = true
-  /// Somebody has paused it by hand: nothing is begun until somebody resumes it.
+  /// The operator has paused the mailbox: nothing begins.
   package var isPausedByHand = false
-  /// Work is begun without another process: a streaming handler is there, and has room.
+  /// A streaming handler has room: no other process is needed.
   package var needsNoHandler = false
   package private(set) var running = 0
   /// Whether letters may be waiting in `new/`.
@@ -18,23 +24,24 @@ package struct MailboxSchedule {
   package private(set) var mustLook = true
   /// When they must be looked at again.
   package private(set) var lookAt: Int64?
-  /// Letters wait in `later/`, or are in another's hands: there is more to come.
+  /// Letters wait in `later/`, or other holders have some: there is more to come.
   package private(set) var expectsMore = false
-  /// Others held letters, or leased them, when we looked last.
-  private var hasHeld = false
+  /// Other holders had letters, or leases were in force, at the last look.
+  private var othersHoldLetters = false
   private var lastLook: Int64?
-  private var handRounds = 0
-  /// Order forbade to claim a letter, and nothing has happened since that could have changed it.
+  /// How many looks in a row found letters of other holders.
+  private var rechecks = 0
+  /// Strict order forbade to claim a letter, and nothing has happened since that could have changed it.
   private var isBlocked = false
 
-  /// Nothing is done for the mailbox until this time, because it or its handler was in trouble.
+  /// Nothing begins until this time, because the mailbox or its handler was in trouble.
   private var pause: (reason: Reason, until: Int64)?
   private var pauses = 0
-  /// Letters that failed at once, and no other came to an end since the first of them.
+  /// Letters that failed quickly, with no other end since the first of them.
   private var suspects: Set<[UInt8]> = []
 
   private enum Reason {
-    /// The handler cannot be run, or fails with whatever it is given.
+    /// The handler cannot be run, or fails with every letter.
     case handler
     /// A streaming handler has died; another will be started.
     case restart
@@ -42,35 +49,35 @@ package struct MailboxSchedule {
     case mailbox
   }
 
-  /// The first pause, and the longest; each is twice the one before.
+  /// The first pause and the longest. Each is twice the one before.
   package static let firstPause: Int64 = 1_000_000_000
   package static let longestPause: Int64 = 300_000_000_000
-  /// How soon another's hands are looked at again, first and at the longest: when their owner dies,
-  /// nothing tells us.
+  /// How soon letters of other holders are looked at again, first and at the longest: when a holder dies, the kernel
+  /// reports nothing.
   package static let firstRecheck: Int64 = 50_000_000
   package static let longestRecheck: Int64 = 5_000_000_000
-  /// With letters always waiting, `later/` and `cur/` are still looked at this often.
+  /// While letters always wait, `later/` and `cur/` are still looked at this often.
   package static let lookInterval: Int64 = 5_000_000_000
-  /// A failure within this time was quick: a handler that has looked at its letter rarely fails so soon.
+  /// A failure within this time is quick: a handler that has read its letter rarely fails so soon.
   package static let quick: Int64 = 1_000_000_000
-  /// So many different letters that fail quickly, one after another, and the handler is to blame.
+  /// So many different letters that fail quickly, one after another, show that the handler is broken.
   package static let suspicion = 32
 
   package init() {}
 
   // MARK: What happened
 
-  /// Something may have arrived.
+  /// A letter may have arrived.
   package mutating func hint() {
     mayHaveLetters = true
     mustLook = true
-    handRounds = 0
+    rechecks = 0
   }
 
-  /// No letter can be claimed: `new/` is empty, or order forbids it.
+  /// No letter can be claimed: `new/` is empty, or has no good one.
   package mutating func foundNothing() { mayHaveLetters = false }
 
-  /// Order forbids to claim a letter: one before it is in hands, or waits for its next attempt.
+  /// Strict order forbids to claim a letter: one before it is claimed, or waits for its next attempt.
   package mutating func foundBlocked() {
     mayHaveLetters = false
     mustLook = true
@@ -82,7 +89,7 @@ package struct MailboxSchedule {
     mayHaveLetters = false
     isBlocked = true
     expectsMore = true
-    hasHeld = true
+    othersHoldLetters = true
     lookAt = min(lookAt ?? .max, now + MailboxSchedule.firstRecheck)
   }
 
@@ -90,24 +97,24 @@ package struct MailboxSchedule {
   /// - Parameters:
   ///   - due: when the next letter in `later/` is due.
   ///   - leaseEnds: when the next lease ends.
-  ///   - held: whether others hold letters.
+  ///   - held: whether other holders have letters.
   ///   - putBack: whether letters came back into `new/`.
   package mutating func looked(now: Int64, due: Int64?, leaseEnds: Int64?, held: Bool, putBack: Bool) {
     lastLook = now
     mustLook = false
-    let wasHeld = hasHeld
-    hasHeld = held || leaseEnds != nil
-    let isFree = isBlocked && !hasHeld && (wasHeld || due == nil)
+    let didOthersHold = othersHoldLetters
+    othersHoldLetters = held || leaseEnds != nil
+    let isFree = isBlocked && !othersHoldLetters && (didOthersHold || due == nil)
     if isFree || putBack { (mayHaveLetters, isBlocked) = (true, false) }
     expectsMore = due != nil || held || isBlocked
     lookAt = [due, leaseEnds].compactMap { $0 }.min()
-    if held || isBlocked && hasHeld {  // nothing tells of a lease that is settled
+    if held || isBlocked && othersHoldLetters {  // nothing reports that a lease was settled
       let delay = min(
-        MailboxSchedule.firstRecheck << Int64(min(handRounds, 10)), MailboxSchedule.longestRecheck)
+        MailboxSchedule.firstRecheck << Int64(min(rechecks, 10)), MailboxSchedule.longestRecheck)
       lookAt = min(lookAt ?? .max, now + delay)
-      handRounds += 1
+      rechecks += 1
     } else {
-      handRounds = 0
+      rechecks = 0
     }
   }
 
@@ -123,46 +130,45 @@ package struct MailboxSchedule {
     }
   }
 
-  /// The handler cannot be run. It is tried again after a pause that grows each time.
-  package mutating func isBroken(now: Int64) {
+  /// Pauses because the handler cannot be run.
+  package mutating func markBroken(now: Int64) {
     mayHaveLetters = true
-    rest(.handler, now)
+    startPause(.handler, now)
   }
 
-  /// A streaming handler has died. Another is started after a pause that grows each time.
-  package mutating func handlerDied(now: Int64) {
+  /// Pauses because a streaming handler has died. Another is started afterwards.
+  package mutating func noteHandlerDeath(now: Int64) {
     mayHaveLetters = true
-    rest(.restart, now)
+    startPause(.restart, now)
   }
 
-  /// The mailbox cannot be read or written. It is tried again after a pause that grows each time.
-  package mutating func isInTrouble(now: Int64) { rest(.mailbox, now) }
+  /// Pauses because the mailbox cannot be read or written.
+  package mutating func noteTrouble(now: Int64) { startPause(.mailbox, now) }
 
-  private mutating func rest(_ reason: Reason, _ now: Int64) {
-    if let pause, pause.until > now { return }  // a second handler of the same round
-    pause = (
-      reason, now + min(MailboxSchedule.firstPause << Int64(min(pauses, 20)), MailboxSchedule.longestPause)
-    )
+  private mutating func startPause(_ reason: Reason, _ now: Int64) {
+    if let pause, pause.until > now { return }  // several that fail together are one failure
+    let length = min(MailboxSchedule.firstPause << Int64(min(pauses, 20)), MailboxSchedule.longestPause)
+    pause = (reason, now + length)
     pauses += 1
   }
 
-  /// A letter failed within its first second (``quick``).
+  /// A letter failed quickly.
   /// - Returns: whether the handler is to blame, and not the letter.
-  package mutating func failedAtOnce(_ letter: [UInt8]) -> Bool {
+  package mutating func noteQuickFailure(_ letter: [UInt8]) -> Bool {
     if isHandlerBroken { return true }
     suspects.insert(letter)
     return suspects.count >= MailboxSchedule.suspicion
   }
 
-  /// The handler did its work, or has been changed: whatever was broken is so no more.
-  package mutating func works() {
+  /// Ends the pause: the handler did its work, or the operator has changed it.
+  package mutating func markWorking() {
     pause = nil
     pauses = 0
     suspects = []
   }
 
-  /// A round ended without trouble for the mailbox.
-  package mutating func wasServed(now: Int64) {
+  /// Ends a pause that is over, if the mailbox was the reason: a turn went without trouble.
+  package mutating func noteServed(now: Int64) {
     if let pause, pause.reason == .mailbox, pause.until <= now {
       self.pause = nil
       pauses = 0
@@ -171,15 +177,15 @@ package struct MailboxSchedule {
 
   // MARK: What to do
 
-  /// Trouble that will not pass by itself, as far as one can see.
+  /// There is trouble that will not end by itself, as far as one can see.
   package var isKnownBroken: Bool { pause.map { $0.reason != .restart } == true }
   package var isHandlerBroken: Bool { pause?.reason == .handler }
-  /// The end of the pause that it is in, or was in last.
+  /// The end of the pause, which may be over.
   package var pausedUntil: Int64? { pause?.until }
 
   private func isPaused(_ now: Int64) -> Bool { isAtRest || pause.map { $0.until > now } == true }
 
-  /// Nothing is begun, whatever the time.
+  /// Nothing begins, whatever the time.
   private var isAtRest: Bool { !isOpen || isPausedByHand }
 
   /// Whether `later/` and `cur/` are to be looked at now.
@@ -189,7 +195,7 @@ package struct MailboxSchedule {
     return mustLook && (!mayHaveLetters || lastLook.map { now - $0 >= MailboxSchedule.lookInterval } ?? true)
   }
 
-  /// Whether a letter may be claimed now. What was in trouble is tried with one letter at a time.
+  /// Whether a letter may be claimed now. After a pause one letter is tried at a time.
   package func mayStart(now: Int64) -> Bool { !isPaused(now) && couldStart }
 
   private var couldStart: Bool { mayHaveLetters && running < capacity && (pause == nil || running == 0) }
@@ -202,7 +208,8 @@ package struct MailboxSchedule {
     return lookAt.map { max($0, pause.until) }
   }
 
-  /// The same, if it is still to come: whoever stands in line since a pause was over is looked at all the same.
+  /// The same, if it is still to come: a mailbox that waits for its turn since a pause ended must be looked at in
+  /// time, too.
   package func wakeAt(after now: Int64) -> Int64? {
     guard let wakeAt, wakeAt <= now else { return wakeAt }
     return lookAt.flatMap { $0 > now ? $0 : nil }

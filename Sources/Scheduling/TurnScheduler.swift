@@ -1,13 +1,15 @@
-// The scheduler: which mailbox has its turn. A state machine without I/O over the schedules of all mailboxes:
-// what happened goes in, the next turn or the time to wake comes out. Times are monotonic nanoseconds.
+// Which mailbox has its turn. A pure state machine over the schedules of all mailboxes: events and times go in, the
+// next turn or the time to wake comes out, and it imports nothing. Times are monotonic nanoseconds.
 //
-// Those who have something to do stand in three lines, served in turn, each first come, first served: who
-// needs no handler, who needs its first, who needs a further one. Each stands in a line once, and keeps its
-// place there when it is looked at meanwhile. With every turn one goes to the end of its line again, so a
-// long backlog or a slow handler holds up nobody else; and the last line may use half of all handlers only,
-// so there is always one for a mailbox that has none. A turn costs the same however many mailboxes there are.
+// - Mailboxes that have something to do wait in three queues, first come, first served, which are served in turn:
+//   those that need no handler, their first, or a further one. After its turn a mailbox goes to the end of its queue,
+//   so neither a long backlog nor a slow handler delays the others. A look at a mailbox meanwhile does not cost it
+//   its place.
+// - Mailboxes that need a further handler get half of all handlers at most: the rest is left for those that have
+//   none.
+// - A turn costs the same however many mailboxes there are.
 
-/// Whose turn it is, over all mailboxes.
+/// Gives turns to mailboxes.
 package struct TurnScheduler {
   /// A mailbox, as the caller numbers them.
   package typealias Key = Int
@@ -15,31 +17,32 @@ package struct TurnScheduler {
   package enum Turn: Hashable {
     /// Look into `later/` and `cur/`.
     case look(Key)
-    /// Claim letters, and give them to a handler.
+    /// Claim letters and give them to a handler.
     case serve(Key)
   }
 
-  /// The most handlers at once.
+  /// The most handlers at the same time.
   package var limit: Int
-  /// How many are at work.
+  /// How many handlers run.
   package var handlers = 0
-  /// Somebody waits for its first handler until another one ends.
-  package private(set) var isShort = false
+  /// A mailbox cannot have its first handler until another handler ends.
+  package private(set) var isShortOfHandlers = false
 
   private var schedules: [Key: MailboxSchedule] = [:]
-  /// Those who may have to stand in line.
+  /// Mailboxes that may have to join a queue.
   private var changed: Set<Key> = []
-  private var lines = [Line](repeating: Line(), count: Queue.allCases.count)
+  private var queues = [Queue](repeating: Queue(), count: Need.allCases.count)
+  /// The need whose queue is served next.
   private var turn = 0
   private var alarms = Alarms()
 
-  fileprivate enum Queue: Int, CaseIterable {
-    case needsNone, needsFirst, needsAnother
+  fileprivate enum Need: Int, CaseIterable {
+    case noHandler, firstHandler, furtherHandler
   }
 
   package init(limit: Int) { self.limit = limit }
 
-  /// The schedule of a mailbox; nil takes it off the scheduler.
+  /// The schedule of a mailbox; nil removes the mailbox.
   package subscript(key: Key) -> MailboxSchedule? {
     get { schedules[key] }
     _modify {
@@ -48,60 +51,60 @@ package struct TurnScheduler {
     }
   }
 
-  /// Whose turn it is now; nil: nobody's, until something happens or ``wakeAt`` comes.
+  /// Gives the next turn; nil: there is none until something happens or ``wakeAt`` comes.
   package mutating func next(now: Int64) -> Turn? {
     while let key = alarms.popDue(now) { changed.insert(key) }
-    for key in changed.sorted() { lineUp(key, now) }
+    for key in changed.sorted() { enqueue(key, now) }
     changed = []
-    isShort = false
-    for _ in Queue.allCases {
-      defer { turn = (turn + 1) % Queue.allCases.count }
-      guard let queue = Queue(rawValue: turn) else { continue }
-      while let key = lines[turn].first {
-        guard let schedule = schedules[key], schedule.belongs(in: queue, now) else {
-          lines[turn].advance()  // it needs nothing here any more
+    isShortOfHandlers = false
+    for _ in Need.allCases {
+      defer { turn = (turn + 1) % Need.allCases.count }
+      guard let need = Need(rawValue: turn) else { continue }
+      while let key = queues[turn].first {
+        guard let schedule = schedules[key], schedule.has(need, now) else {
+          queues[turn].advance()  // the need is gone
           continue
         }
-        guard hasRoom(in: queue) else {
-          if queue == .needsFirst { isShort = true }
+        guard canServe(need) else {
+          if need == .firstHandler { isShortOfHandlers = true }
           break
         }
-        lines[turn].advance()
+        queues[turn].advance()
         changed.insert(key)
-        return queue == .needsNone && schedule.mustLook(now: now) ? .look(key) : .serve(key)
+        return need == .noHandler && schedule.mustLook(now: now) ? .look(key) : .serve(key)
       }
     }
     return nil
   }
 
-  /// When somebody will have something to do, if nothing happens before.
+  /// When there may be a turn again, if nothing happens before.
   package var wakeAt: Int64? { alarms.first }
 
-  private func hasRoom(in queue: Queue) -> Bool {
-    switch queue {
-    case .needsNone: true
-    case .needsFirst: handlers < limit
-    case .needsAnother: handlers < max(1, limit / 2)
+  private func canServe(_ need: Need) -> Bool {
+    switch need {
+    case .noHandler: true
+    case .firstHandler: handlers < limit
+    case .furtherHandler: handlers < max(1, limit / 2)
     }
   }
 
-  /// Puts a mailbox into the lines where it belongs and does not stand yet.
-  private mutating func lineUp(_ key: Key, _ now: Int64) {
+  /// Puts a mailbox into each queue where it belongs and is not yet.
+  private mutating func enqueue(_ key: Key, _ now: Int64) {
     guard let schedule = schedules[key] else { return alarms.set(key, nil) }
-    for queue in Queue.allCases where schedule.belongs(in: queue, now) { lines[queue.rawValue].append(key) }
+    for need in Need.allCases where schedule.has(need, now) { queues[need.rawValue].append(key) }
     alarms.set(key, schedule.wakeAt(after: now))
   }
 
   /// First come, first served.
-  private struct Line {
+  private struct Queue {
     private var keys: [Key] = []
     private var head = 0
-    /// Those that stand in it, to be found at once.
+    /// The same keys, to find one at once.
     private var members: Set<Key> = []
 
     var first: Key? { head < keys.count ? keys[head] : nil }
 
-    /// Who stands in it already stays where it is.
+    /// A key that is in the queue keeps its place.
     mutating func append(_ key: Key) {
       if members.insert(key).inserted { keys.append(key) }
     }
@@ -117,16 +120,17 @@ package struct TurnScheduler {
 }
 
 extension MailboxSchedule {
-  fileprivate func belongs(in queue: TurnScheduler.Queue, _ now: Int64) -> Bool {
-    switch queue {
-    case .needsNone: mustLook(now: now) || mayStart(now: now) && needsNoHandler
-    case .needsFirst: mayStart(now: now) && !needsNoHandler && running == 0
-    case .needsAnother: mayStart(now: now) && !needsNoHandler && running > 0
+  fileprivate func has(_ need: TurnScheduler.Need, _ now: Int64) -> Bool {
+    switch need {
+    case .noHandler: mustLook(now: now) || mayStart(now: now) && needsNoHandler
+    case .firstHandler: mayStart(now: now) && !needsNoHandler && running == 0
+    case .furtherHandler: mayStart(now: now) && !needsNoHandler && running > 0
     }
   }
 }
 
-/// One time for each of many: the earliest first. A heap; what was set anew is passed over when its old time comes.
+/// One time for each key, the earliest first: a heap. An entry whose time was set again is dropped when its old time
+/// comes.
 private struct Alarms {
   private var heap: [(time: Int64, key: TurnScheduler.Key)] = []
   private var times: [TurnScheduler.Key: Int64] = [:]
@@ -141,15 +145,15 @@ private struct Alarms {
     if heap.count > 2 * times.count + 64 { rebuild() }
   }
 
-  /// The earliest time. It may be one that no longer counts: then nothing is due when it comes.
+  /// The earliest time. It may have been set again: then nothing is due when it comes.
   package var first: Int64? { heap.first?.time }
 
   package mutating func popDue(_ now: Int64) -> TurnScheduler.Key? {
     while let (time, key) = heap.first {
-      let counts = times[key] == time
-      if counts, time > now { return nil }
+      let isCurrent = times[key] == time
+      if isCurrent, time > now { return nil }
       advance()
-      if counts {
+      if isCurrent {
         times[key] = nil
         return key
       }

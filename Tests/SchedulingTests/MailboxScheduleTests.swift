@@ -86,7 +86,7 @@ import Testing
       schedule.hint()
       #expect(schedule.mayStart(now: now))
       schedule.started()
-      schedule.isBroken(now: now)
+      schedule.markBroken(now: now)
       schedule.ended(due: nil)
       #expect(!schedule.mayStart(now: now))
       let next = try #require(schedule.wakeAt)
@@ -97,8 +97,8 @@ import Testing
     #expect(pauses.first == MailboxSchedule.firstPause)
     #expect(zip(pauses, pauses.dropFirst()).allSatisfy { $1 == min($0 * 2, MailboxSchedule.longestPause) })
     #expect(pauses.last == MailboxSchedule.longestPause)
-    schedule.works()
-    schedule.isBroken(now: now)
+    schedule.markWorking()
+    schedule.markBroken(now: now)
     #expect(try #require(schedule.wakeAt) - now == MailboxSchedule.firstPause)
   }
 
@@ -107,14 +107,14 @@ import Testing
     schedule.capacity = 3
     for _ in 1...3 { schedule.started() }
     for _ in 1...3 {
-      schedule.isBroken(now: 0)
+      schedule.markBroken(now: 0)
       schedule.ended(due: nil)
     }
     #expect(schedule.wakeAt == MailboxSchedule.firstPause)
     #expect(schedule.mayStart(now: MailboxSchedule.firstPause))
     schedule.started()
     #expect(!schedule.mayStart(now: MailboxSchedule.firstPause), "one at a time, until it works")
-    schedule.works()
+    schedule.markWorking()
     #expect(schedule.mayStart(now: MailboxSchedule.firstPause))
   }
 
@@ -123,7 +123,7 @@ import Testing
     schedule.looked(now: 0, due: second, leaseEnds: nil, held: false, putBack: false)
     // The look that is due at 1 s fails, for the directory is unreadable.
     #expect(schedule.mustLook(now: second))
-    schedule.isBroken(now: second)
+    schedule.markBroken(now: second)
     #expect(try #require(schedule.wakeAt) > second, "or the watcher spins")
   }
 
@@ -137,7 +137,7 @@ import Testing
       schedule.hint()
       #expect(schedule.mayStart(now: now))
       schedule.started()
-      schedule.handlerDied(now: now)
+      schedule.noteHandlerDeath(now: now)
       schedule.ended(due: nil)
       #expect(!schedule.mayStart(now: now))
       #expect(!schedule.isKnownBroken && !schedule.isHandlerBroken, "it is started again")
@@ -148,7 +148,7 @@ import Testing
     #expect(pauses.first == MailboxSchedule.firstPause && pauses.last == MailboxSchedule.longestPause)
     #expect(zip(pauses, pauses.dropFirst()).allSatisfy { $1 == min($0 * 2, MailboxSchedule.longestPause) })
     #expect(schedule.mayStart(now: now))
-    schedule.works()
+    schedule.markWorking()
     #expect(schedule.pausedUntil == nil)
   }
 
@@ -156,7 +156,7 @@ import Testing
     var schedule = MailboxSchedule()
     schedule.capacity = 64
     for _ in 1...64 { schedule.started() }
-    for _ in 1...64 { schedule.handlerDied(now: 0) }
+    for _ in 1...64 { schedule.noteHandlerDeath(now: 0) }
     for _ in 1...64 { schedule.ended(due: second) }
     #expect(schedule.pausedUntil == MailboxSchedule.firstPause)
     #expect(schedule.running == 0)
@@ -184,7 +184,7 @@ import Testing
   @Test func aPauseByHandOutlastsThePauseOfABrokenHandler() {
     var schedule = idle()
     schedule.hint()
-    schedule.isBroken(now: 0)
+    schedule.markBroken(now: 0)
     schedule.isPausedByHand = true
     #expect(schedule.wakeAt == nil)
     #expect(!schedule.mayStart(now: 2 * second))
@@ -211,7 +211,7 @@ import Testing
   private func blamed<Numbers: Sequence>(_ schedule: inout MailboxSchedule, for numbers: Numbers) -> Int
   where Numbers.Element == Int {
     var count = 0
-    for number in numbers where schedule.failedAtOnce(Array("\(number)".utf8)) { count += 1 }
+    for number in numbers where schedule.noteQuickFailure(Array("\(number)".utf8)) { count += 1 }
     return count
   }
 
@@ -234,15 +234,15 @@ import Testing
     for round in 0..<10 {
       let count = blamed(&schedule, for: (1..<MailboxSchedule.suspicion).map { 100 * round + $0 })
       #expect(count == 0)
-      schedule.works()
+      schedule.markWorking()
     }
   }
 
   @Test func whileTheHandlerIsBrokenEachFailureIsItsFault() {
     var schedule = idle()
-    schedule.isBroken(now: 0)
+    schedule.markBroken(now: 0)
     let broken = blamed(&schedule, for: [1])
-    schedule.works()
+    schedule.markWorking()
     let working = blamed(&schedule, for: [1])
     #expect(broken == 1 && working == 0)
   }
@@ -280,16 +280,16 @@ import Testing
         waiting += 1
         schedule.hint()
       case 1 where running > 0:
-        schedule.works()
+        schedule.markWorking()
         schedule.ended(due: nil)
         running -= 1
       case 2 where running > 0:
         later.append(now + Int64(random.next() % 3_000_000_000))
-        schedule.works()
+        schedule.markWorking()
         schedule.ended(due: later.last)
         running -= 1
       case 3 where running > 0:
-        schedule.isBroken(now: now)
+        schedule.markBroken(now: now)
         schedule.ended(due: nil)
         (running, waiting) = (running - 1, waiting + 1)
       case 4: schedule.capacity = Int(random.next() % 3) + 1

@@ -103,23 +103,23 @@ struct SchedulerWorld {
       scheduler[key]?.hint()
     case .succeeds(let key):
       boxes[key]?.running -= 1
-      scheduler[key]?.works()
+      scheduler[key]?.markWorking()
       scheduler[key]?.ended(due: nil)
       makeRoom(key)
     case .fails(let key, let delay):
       boxes[key]?.running -= 1
       boxes[key]?.later.append(now + delay)
-      scheduler[key]?.works()
+      scheduler[key]?.markWorking()
       scheduler[key]?.ended(due: now + delay)
       makeRoom(key)
     case .breaks(let key):
       boxes[key]?.running -= 1
       boxes[key]?.waiting += 1
-      scheduler[key]?.isBroken(now: now)
+      scheduler[key]?.markBroken(now: now)
       scheduler[key]?.ended(due: nil)
       makeRoom(key)
     case .dies(let key): dies(key)
-    case .isInTrouble(let key): scheduler[key]?.isInTrouble(now: now)
+    case .isInTrouble(let key): scheduler[key]?.noteTrouble(now: now)
     case .isPaused(let key, let isSo):
       scheduler[key]?.isPausedByHand = isSo
       scheduler[key]?.hint()
@@ -140,7 +140,7 @@ struct SchedulerWorld {
 
   private mutating func dies(_ key: TurnScheduler.Key) {
     guard let box = boxes[key] else { return }
-    scheduler[key]?.handlerDied(now: now)
+    scheduler[key]?.noteHandlerDeath(now: now)
     for _ in 0..<box.running { scheduler[key]?.ended(due: nil) }
     boxes[key]?.waiting += box.running
     boxes[key]?.running = 0
@@ -168,7 +168,7 @@ struct SchedulerWorld {
 
   /// Ends a streaming handler that has nothing to do, if others wait for its place.
   private mutating func retireIdle() -> Bool {
-    guard scheduler.isShort,
+    guard scheduler.isShortOfHandlers,
       let idle = boxes.first(where: { $0.value.hasStream && $0.value.running == 0 })?.key
     else { return false }
     boxes[idle]?.hasStream = false
@@ -199,7 +199,7 @@ struct SchedulerWorld {
     box.waiting += due
     boxes[key] = box
     scheduler[key]?.looked(now: now, due: box.later.min(), leaseEnds: nil, held: false, putBack: due > 0)
-    scheduler[key]?.wasServed(now: now)
+    scheduler[key]?.noteServed(now: now)
   }
 
   private mutating func serve(_ key: TurnScheduler.Key) throws(Broken) {
@@ -226,7 +226,7 @@ struct SchedulerWorld {
     boxes[key] = box
     served.append(key)
     makeRoom(key)
-    scheduler[key]?.wasServed(now: now)
+    scheduler[key]?.noteServed(now: now)
   }
 
   // MARK: At rest
@@ -261,6 +261,8 @@ struct SchedulerWorld {
       try expect(!mayTake, "\(key) has a letter, and room, and no turn")
       if box.handlers == 0 { isShort = true }
     }
-    if isShort { try expect(scheduler.isShort, "somebody waits for its first handler, and it is not said") }
+    if isShort {
+      try expect(scheduler.isShortOfHandlers, "it says nothing of a first handler that must wait")
+    }
   }
 }

@@ -65,7 +65,7 @@ struct StrictWorld {
     case .breaks:
       guard let letter = ours else { break }
       waiting.insert(letter)
-      schedule.isBroken(now: now)
+      schedule.markBroken(now: now)
       schedule.ended(due: nil)
       ours = nil
     case .othersTake:
@@ -88,7 +88,7 @@ struct StrictWorld {
 
   private mutating func endOurs(due: Int64?) {
     ours = nil
-    schedule.works()
+    schedule.markWorking()
     schedule.ended(due: due)
   }
 
@@ -123,7 +123,7 @@ struct StrictWorld {
     schedule.looked(
       now: now, due: later.map(\.due).min(), leaseEnds: leased?.until, held: held != nil, putBack: putBack > 0
     )
-    schedule.wasServed(now: now)
+    schedule.noteServed(now: now)
   }
 
   private mutating func serve() throws {
@@ -139,7 +139,7 @@ struct StrictWorld {
     } else {
       schedule.foundNothing()
     }
-    schedule.wasServed(now: now)
+    schedule.noteServed(now: now)
   }
 
   private func checkRest() throws {

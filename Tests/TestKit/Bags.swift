@@ -1,6 +1,7 @@
 // Bags, for tests: what lies in them, and directories that are full without many letters.
 
 import Linux
+import Testing
 
 extension Sandbox {
   /// The directories in which the letters of a place lie: its bags, in order, and itself.
@@ -59,6 +60,36 @@ extension Sandbox {
       for name in names { try directory.remove(name) }
     }
   }
+
+  /// Sends numbers, a letter each.
+  package func send(_ numbers: ClosedRange<Int>) throws {
+    try must("send", "orders", "--lines", input: numbers.map { "\($0)\n" }.joined())
+  }
+
+  /// Makes directories full, and lets a sweep seal them.
+  package func seal(_ places: String...) throws {
+    try swell(places.map { "spool/\($0)" })
+    try must("sweep")
+    for place in places { #expect(try size(place) <= 64 << 10) }
+  }
+
+  package func size(_ place: String) throws -> Int64 { try Directory(spool).status(Path(place)).size }
+
+  /// Letters 1 to 6: two in each of two bags, two in `new/`.
+  package func fillBags() throws {
+    for first in [1, 3] {
+      try send(first...first + 1)
+      try seal("mailboxes/stock/new")
+    }
+    try send(5...6)
+    #expect(bagNames == ["new.0000000001", "new.0000000002"])
+  }
+
+  /// The bags of the mailbox.
+  package var bagNames: [String] { names(in: "spool/mailboxes/stock/bags") }
+
+  /// What the mailbox hands out, letter by letter.
+  package func readOne() throws -> String { try must("read", "stock") }
 
   /// What a script can call: `bag PLACE NUMBER [COUNT]` makes the oldest letters of a place, such as
   /// `mailboxes/stock/new`, a bag, from number 100 on a shelf; all of them, if no count is given.

@@ -19,6 +19,10 @@ package final class Sandbox: Sendable {
   /// A file system without a disk, for tests that run many commands and need none; nil if there is none.
   package static let memory: Path? = Host.mayWrite("/dev/shm") ? "/dev/shm" : nil
 
+  /// The watchers that were started in it. One thread uses a sandbox at a time.
+  private final class Watchers: @unchecked Sendable { var all: [Running] = [] }
+  private let watchers = Watchers()
+
   /// - Parameter base: where it is made; nil: where temporary files go.
   package init(in base: Path? = nil) throws {
     let base = base ?? Host.environment("TMPDIR") ?? "/tmp"
@@ -27,8 +31,14 @@ package final class Sandbox: Sendable {
     try Directory(base).makeDirectory(root.name)
   }
 
-  /// A large spool on a slow disk takes its time.
-  deinit { _ = try? start(["rm", "-rf", root]).wait(atMost: 600) }
+  deinit {
+    for watcher in watchers.all { watcher.end() }
+    // A large spool on a slow disk takes its time.
+    _ = try? start(["rm", "-rf", root]).wait(atMost: 600)
+  }
+
+  /// Ends a program, and reaps it, when the sandbox goes.
+  package func keep(_ watcher: Running) { watchers.all.append(watcher) }
 
   /// How a program ended, and what it printed.
   package struct Run: Sendable {
@@ -124,8 +134,10 @@ package final class Running {
     self.child = consume child
   }
 
-  deinit {
-    // Reaped, or an exit test of the same run would wait for this zombie for ever.
+  deinit { end() }
+
+  /// Kills and reaps it, if that was not done. A zombie would let Swift Testing's wait for exit tests turn in circles.
+  fileprivate func end() {
     guard let child = child.take() else { return }
     child.signal(.kill)
     _ = try? child.reap()

@@ -33,12 +33,42 @@ package struct Seeded: RandomNumberGenerator {
     return list[0].element
   }
 
+  /// Whether long matrices are tried whole, as `make faults` does. Else each run tries another part of each: the seed is
+  /// printed, and `POST_SEED` takes the same part again.
+  package static let takesAll = Host.environment("POST_FAULTS") == "all"
+
+  /// A part of a list, in the list's order; all of it where long matrices are tried whole.
+  package mutating func part<Element>(of list: [Element], atMost count: Int) -> [Element] {
+    if Seeded.takesAll { return list }
+    return list.indices.shuffled(using: &self).prefix(count).sorted().map { list[$0] }
+  }
+
+  /// Tells the parts that tests take of their arguments; printed when the first of them is taken.
+  private static let seedOfArguments = {
+    let seed = anySeed
+    print("arguments of tests: seed \(seed)")
+    return seed
+  }()
+
+  /// Some of the arguments of a test; all of them where long matrices are tried whole.
+  package static func some<Element>(_ count: Int, of list: [Element]) -> [Element] {
+    var dice = Seeded(seedOfArguments)
+    return dice.part(of: list, atMost: count)
+  }
+
+  /// Each argument of a test in one of some ways; in all of them where long matrices are tried whole.
+  package static func each<Element, Way>(of list: [Element], in ways: [Way]) -> [(Element, Way)] {
+    var dice = Seeded(seedOfArguments)
+    return list.flatMap { element in dice.part(of: ways, atMost: 1).map { (element, $0) } }
+  }
+
   /// The seed that `POST_SEED` names, or else a fresh one.
   package static var anySeed: UInt64 { seeds()[0] }
 
-  /// The seeds of a random test: the one that `POST_SEED` names, or else the fixed ones and a fresh one.
+  /// The seeds of a random test: the one that `POST_SEED` names, or else a fresh one, and the fixed ones, too, where
+  /// long matrices are tried whole.
   package static func seeds(_ fixed: UInt64...) -> [UInt64] {
     if let given = Host.environment("POST_SEED"), let seed = UInt64(given.description) { return [seed] }
-    return fixed + [UInt64(Host.random)]
+    return (takesAll ? fixed : []) + [UInt64(Host.random)]
   }
 }

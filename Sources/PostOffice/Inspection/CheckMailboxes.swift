@@ -54,7 +54,7 @@ extension Inspection {
   private func isClaimed(_ entry: Path, _ mailbox: Mailbox) -> Bool {
     if let until = EntryName(entry).until, until > Clock.wall / 1_000_000 { return true }
     let status = try? office.root.status(mailbox.layout[.cur] / entry)
-    return status?.kind == .regular && mailbox.holderLives(entry, try? mailbox.openBeacons())
+    return status?.kind == .regular && mailbox.isHolderAlive(entry, try? mailbox.openBeacons())
   }
 
   // MARK: Claims

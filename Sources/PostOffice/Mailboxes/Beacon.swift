@@ -1,17 +1,17 @@
-// A beacon shows that letters in cur/ are held: a shared lock on one byte of their mailbox's own directory, at a random
-// offset that their names tell (`,B=<16 hex digits>`). It lasts while the holder lives, or a handler that inherited the
-// open directory, and the kernel clears it when both are gone: no pid files, no time-outs, no clocks.
+// A beacon shows that letters in cur/ are claimed: a shared lock on one byte of their mailbox's own directory, at a
+// random offset that their names tell (`,B=<16 hex digits>`). It lasts while the holder lives, or a handler that
+// inherited the open directory, and the kernel clears it when both are gone: no pid files, no time-outs, no clocks.
 //
-// - The lock is taken before the rename to cur/: whoever sees the name there sees the lock.
-// - The directory is opened anew for each holder. With an open description that is shared, one handler, or a daemon
-//   that it leaves behind, would keep what another has.
+// - The lock is taken before the rename to cur/: a process that sees the name there sees the lock (CrashSafety I21).
+// - Each holder opens the directory anew. If two shared an open description, a daemon that one handler leaves behind
+//   would keep the other's letters claimed.
 // - The directory itself is never sealed or replaced, as new/ and cur/ may be, and no letter is locked: mailboxes share
-//   its inode, and nobody who may read a letter shall be able to pin it in another's mailbox.
-// - One byte serves all that one holder has in its hands: a letter, a batch, a stream's letters, what a reader took.
+//   its inode, and a user who may read a letter must not be able to pin it in another's mailbox.
+// - One byte serves all letters that one holder has claimed: one letter, a batch, a stream's letters, a reader's.
 
 import Linux
 
-/// Shows that letters are held, for as long as anything refers to it, or a handler lives that inherited it.
+/// Shows that letters are claimed, for as long as anything refers to it, or a handler lives that inherited it.
 package final class Beacon {
   private let office: Office
   private let root: Path
@@ -24,12 +24,12 @@ package final class Beacon {
     root = mailbox.layout.root
   }
 
-  /// How often another byte is tried, if somebody has locked one against us.
+  /// How often another byte is tried, if another process has an exclusive lock on one.
   private static let attempts = 16
 
   /// Takes the lock, if that has not been done.
-  /// - Throws: again, if somebody locks whatever byte we choose.
-  func light() throws(Errno) {
+  /// - Throws: again, if another process locks every byte that is tried.
+  func lock() throws(Errno) {
     if directory != nil { return }
     let own = try office.root.directory(root)
     for attempt in 1...Beacon.attempts {
@@ -40,6 +40,6 @@ package final class Beacon {
     directory = consume own
   }
 
-  /// What a handler inherits; nil: it has not been lit.
+  /// What a handler inherits; nil: nothing was claimed.
   package var descriptor: Int32? { directory?.file.descriptor }
 }

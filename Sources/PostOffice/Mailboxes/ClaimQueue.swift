@@ -1,183 +1,127 @@
-// Which letter of a mailbox is claimed next: the oldest. But of letters that are tried again, and of those that
-// come for the first time, no more than a few in a row while there are some of the other kind, so that neither
-// waits for all of the others. With `Order: strict` always the oldest, and only when none before it is under way.
+// Which letter of a mailbox is claimed next: the oldest. Of letters that are tried again, and of letters that come for
+// the first time, a few in a row at most while there are some of the other kind, so that neither waits for all of the
+// other. With `Order: strict` always the oldest, and none while a letter is claimed or an earlier one waits for its
+// next attempt.
+//
+// A name from the queue is a hint: another process may have claimed the letter, or the directory may have been sealed.
+// The claim's rename decides (Claiming.swift), and the queue is told what it met. A letter that waits is offered sooner
+// or later, if the queue is told that letters arrived or came back; one that cannot be opened is skipped until
+// `retrySkipped()`. In strict order the queue never offers a letter from names that it read before the lock on `cur/`,
+// unless no letter was on its way then.
 
 import Linux
 
-/// The oldest names of `new/`, held so that it need not be listed for each of them.
-package struct ClaimQueue {
-  /// How many names are held of each kind, if nobody says otherwise. Memory does not grow with the backlog.
-  static let usualSize = 256
+package final class ClaimQueue {
+  private let office: Office
+  private let mailbox: Name
+  private let layout: MailboxLayout
+  /// Whether one letter may overtake another; nil: not read from the settings yet.
+  var order: Settings.Order?
+  /// Why the last claim got no letter although some may wait; nil: none waits.
+  private(set) var block: Block?
+  private var window = NameWindow()
+  /// How many names of each kind the window takes.
+  private var windowSize = ClaimQueue.usualSize
+  /// The inode of `new/` when the window was filled.
+  private var listedInode: UInt64?
+  /// `new/`, opened a moment ago, and its bags, listed after that: for the next time the window is filled.
+  private var opened: (live: LetterDirectory?, bags: BagsOfPlace)?
+  /// Names in `new/` that could not be opened.
+  private var skipped: Set<Path> = []
+
+  /// What keeps a letter from being claimed in strict order.
+  package enum Block {
+    /// A letter is claimed, or an earlier one waits for its next attempt.
+    case letter
+    /// Another process claims at this moment.
+    case claimer
+  }
+
+  private static let usualSize = 256
   /// A watcher holds so many names of each kind, over all its mailboxes; each mailbox its share, within these
   /// bounds. To fill a window, the whole directory is read.
   private static let sharedSize = 1 << 16
   private static let sizes = 64...4096
+  /// How many letters that cannot be opened are skipped.
+  private static let skipLimit = 1024
+  /// How often a name may be gone in one claim in strict order, before the letters are left to other claimers.
+  private static let missLimit = 100
 
-  /// The share of each of so many mailboxes.
-  package static func share(of mailboxes: Int) -> Int {
-    min(max(sharedSize / max(1, mailboxes), sizes.lowerBound), sizes.upperBound)
+  init(_ office: Office, _ mailbox: Name) {
+    (self.office, self.mailbox, layout) = (office, mailbox, MailboxLayout(mailbox))
   }
 
-  /// A name, and the directory where it lies: `new/`, or a bag.
-  typealias Waiting = (folder: Path, name: Path)
-
-  /// Letters that nobody has tried, and letters that come back; the oldest last.
-  fileprivate var fresh: [Waiting] = []
-  fileprivate var again: [Waiting] = []
-  /// The inode of `new/` when it was looked into.
-  fileprivate var inode: UInt64?
-  /// There may be fresh letters, or letters that have come back, that were not there when it was filled.
-  fileprivate var mayHaveFresh = true
-  fileprivate var mayHaveAgain = true
-  /// How many letters of one kind were taken in a row.
-  private var run = (isOfAgain: false, length: 0)
-
-  /// After so many in a row one of the other kind comes, if there is one.
-  private static let runLimit = 4
-
-  /// Letters have arrived.
-  package mutating func arrived() { mayHaveFresh = true }
-
-  /// Letters came back. They may be older than those in mind.
-  package mutating func cameBack() {
-    again = []
-    mayHaveAgain = true
-  }
-
-  /// What is in mind may be wrong.
-  mutating func forget() {
-    (fresh, again) = ([], [])
-    (mayHaveFresh, mayHaveAgain, isForgotten) = (true, true, true)
-  }
-
-  /// Nothing is in mind, and nobody has looked since.
-  fileprivate(set) var isForgotten = false
-
-  /// It must be filled before the next name is taken.
-  fileprivate func isWorn(isStrict: Bool, freshOnly: Bool) -> Bool {
-    if freshOnly { return fresh.isEmpty && mayHaveFresh }
-    if again.isEmpty { return mayHaveAgain || fresh.isEmpty }
-    return fresh.isEmpty && mayHaveFresh && (isStrict || run.isOfAgain && run.length >= ClaimQueue.runLimit)
-  }
-
-  /// Takes a name out.
-  fileprivate mutating func next(isStrict: Bool, freshOnly: Bool) -> Waiting? {
-    if freshOnly {
-      if isStrict, let old = again.last, let newcomer = fresh.last, old.name < newcomer.name { return nil }
-      return fresh.popLast()
-    }
-    var takesAgain = fresh.isEmpty
-    if let newcomer = fresh.last, let old = again.last {
-      takesAgain = old.name < newcomer.name
-      if !isStrict, run.isOfAgain == takesAgain, run.length >= ClaimQueue.runLimit { takesAgain.toggle() }
-    }
-    run = (takesAgain, run.isOfAgain == takesAgain ? run.length + 1 : 1)
-    return takesAgain ? again.popLast() : fresh.popLast()
-  }
-
-  /// Puts a name back that was taken out last.
-  fileprivate mutating func putBack(_ letter: Waiting) {
-    if EntryName.isTriedBefore(letter.name) { again.append(letter) } else { fresh.append(letter) }
-  }
-}
-
-extension EntryName {
-  /// Whether a file name in `new/` says that attempts were made. Most say nothing: no name is taken apart.
-  fileprivate static func isTriedBefore(_ name: UnsafeRawBufferPointer) -> Bool {
-    guard name.has(UInt8(ascii: ",")), let comma = name.lastIndex(of: UInt8(ascii: ",")) else { return false }
-    return name[(comma + 1)...].starts(with: "A=".utf8)
-  }
-
-  fileprivate static func isTriedBefore(_ name: Path) -> Bool {
-    name.bytes.withUnsafeBytes { isTriedBefore($0) }
-  }
-}
-
-/// The first of many names, in memory for twice as many.
-private struct Oldest {
-  private let limit: Int
-  private var letters: [ClaimQueue.Waiting] = []
-  /// The last of those that count, once there are enough.
-  private var last: Path?
-  private(set) var isFull = false
-
-  init(_ limit: Int) { self.limit = limit }
-
-  var isEmpty: Bool { letters.isEmpty }
-
-  mutating func add(_ name: UnsafeRawBufferPointer, _ folder: Path) {
-    if let last, !last.follows(name) { return }
-    letters.append((folder, Path(name)))
-    if letters.count / 2 > limit + 8 { trim() }
-  }
-
-  /// The oldest last.
-  var taken: [ClaimQueue.Waiting] {
-    mutating get {
-      trim()
-      return letters.reversed()
-    }
-  }
-
-  private mutating func trim() {
-    letters.sort { $0.name < $1.name }
-    if letters.count >= limit { isFull = true }
-    if letters.count > limit { letters.removeSubrange(limit...) }
-    if isFull { last = letters.last?.name }
-  }
-}
-
-/// A look for the oldest letters that wait.
-private struct Look {
-  private let office: Office
-  /// Names that are passed over.
-  private let unreadable: Set<Path>?
-  var fresh: Oldest
-  var again: Oldest
-
-  init(_ office: Office, _ limit: Int, _ unreadable: Set<Path>) {
-    self.office = office
-    self.unreadable = unreadable.isEmpty ? nil : unreadable
-    (fresh, again) = (Oldest(limit), Oldest(limit))
-  }
-
-  /// Nothing has been found so far.
-  var isEmpty: Bool { fresh.isEmpty && again.isEmpty }
-
-  /// - Returns: whether there was nothing in it.
-  mutating func into(_ path: Path, _ directory: borrowing Directory) throws(Errno) -> Bool {
-    var isEmpty = true
-    try directory.forEachEntry { bytes, _ in
-      isEmpty = false
-      if bytes.first == UInt8(ascii: ".") || unreadable?.contains(Path(bytes)) == true { return }
-      if EntryName.isTriedBefore(bytes) { again.add(bytes, path) } else { fresh.add(bytes, path) }
-    }
-    return isEmpty
-  }
-
-  mutating func into(bag: Path) throws(Errno) {
-    guard let open = try office.openIfThere(bag) else { return }
-    if try into(bag, open.directory) { office.removeBags([bag]) }
-  }
-}
-
-extension Mailbox {
-  /// Whether nothing may be overtaken.
+  /// Whether no letter may overtake another. Settings that cannot be read do not forbid it.
   var isStrict: Bool {
-    if let order { return order == .strict }
-    let order = (try? settings().order) ?? .any
+    let order = order ?? (try? office.settings(of: mailbox).order) ?? .any
     self.order = order
     return order == .strict
   }
 
+  // MARK: What happened
+
+  /// Letters have arrived in `new/`.
+  func lettersArrived(named name: Path? = nil) {
+    window.fresh.mayLackSome = true
+    guard let name else { return }
+    // In strict order, one that another process put back may be older than those in the window.
+    let isOld = EntryName.isTriedBefore(name) || window.fresh.youngest.map { name < $0.name } == true
+    if isOld, isStrict { window.forget() }
+  }
+
+  /// A letter of this process moved there.
+  func letterMoved(to place: Place) {
+    // In strict order one that waits for its next attempt counts, too: another process may put it back.
+    if order == .strict, place == .new || place == .later { window.forget() }
+    guard place == .new else { return }
+    window.again.clear()  // it may be older than those
+    opened = nil
+  }
+
+  /// The letters may be elsewhere than they were.
+  func forget() { window.forget() }
+
+  /// A name of the window was gone. If its directory has been sealed, the others are under another path now.
+  func nameWasGone(from folder: Path) {
+    guard folder == layout[.new], let listedInode else { return }
+    if (try? office.root.status(folder).inode) != listedInode { window.forget() }
+  }
+
+  /// Only so many letters will be claimed: so many names are enough.
+  func expect(_ count: Int) { windowSize = min(ClaimQueue.usualSize, max(count, 8)) }
+
+  /// The process serves so many mailboxes, which share the memory for names.
+  func shareMemory(among mailboxes: Int) {
+    let share = ClaimQueue.sharedSize / max(1, mailboxes)
+    windowSize = min(max(share, ClaimQueue.sizes.lowerBound), ClaimQueue.sizes.upperBound)
+  }
+
+  // MARK: Letters that cannot be opened
+
+  var hasSkipped: Bool { !skipped.isEmpty }
+
+  /// Offers a letter no more, until ``retrySkipped()``.
+  /// - Returns: false if too many are skipped.
+  @discardableResult
+  func skip(_ name: Path) -> Bool {
+    guard skipped.count < ClaimQueue.skipLimit else { return false }
+    skipped.insert(name)
+    return true
+  }
+
+  func retrySkipped() {
+    skipped = []
+    lettersArrived()
+  }
+
+  // MARK: The next letter
+
   /// The next name that has not been offered yet.
   /// - Parameters:
-  ///   - freshOnly: of letters that nobody has tried, even if it is the others' turn.
+  ///   - freshOnly: of letters that come for the first time, even if it is the turn of the others.
   ///   - bound: only if its ID is before this one.
-  func nextName(
-    freshOnly: Bool = false, before bound: LetterID? = nil
-  ) throws(PostError) -> ClaimQueue.Waiting? {
-    if window.isWorn(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
+  func nextName(freshOnly: Bool = false, before bound: LetterID? = nil) throws(PostError) -> WaitingName? {
+    if window.isUsedUp(isStrict: isStrict, freshOnly: freshOnly) { try fillWindow() }
     guard let next = window.next(isStrict: isStrict, freshOnly: freshOnly) else { return nil }
     if let bound, EntryName(next.name).id >= bound {
       window.putBack(next)
@@ -186,114 +130,106 @@ extension Mailbox {
     return next
   }
 
-  /// A name in mind is gone. If its directory has been sealed meanwhile, the others are where they were, but under
-  /// another path.
-  func noticeSeal(_ folder: Path) {
-    guard folder == layout[.new], let inode = window.inode else { return }
-    if (try? office.root.status(folder).inode) != inode { window.forget() }
+  /// Opens `new/` and lists the bags for the next time the window is filled.
+  /// - Returns: the bags of `later/`.
+  func openNew() throws(PostError) -> [Bag] {
+    let opened = try attempt("cannot list \(layout[.new])") { () throws(Errno) in
+      try office.foldersNow(of: layout[.new])
+    }
+    self.opened = opened
+    return opened.bags.later
   }
-
-  /// A letter has come into `new/` under this name. In strict order, one that others gave back may be older than
-  /// those in mind.
-  package func heard(of name: Path) {
-    window.arrived()
-    let isOld = EntryName.isTriedBefore(name) || window.fresh.first.map { name < $0.name } == true
-    if isOld, isStrict { window.cameBack() }
-  }
-
-  /// No more letters than that will be claimed: so few names need to be held in mind.
-  package func expect(_ count: Int) { windowSize = min(ClaimQueue.usualSize, max(count, 8)) }
-
-  /// Gives letters that could not be opened another chance.
-  package func forgetUnreadable() { unreadable = [] }
 
   /// Fills the window from the lowest bag; without bags, from `new/`; and from the lowest bag of letters that came
-  /// back. Bags that are found empty go.
+  /// back. Bags that are empty are removed.
   private func fillWindow() throws(PostError) {
-    var look = Look(office, windowSize, unreadable)
-    var (mayHaveFresh, mayHaveAgain) = (false, false)
+    var found = NameWindow(windowSize, after: window)
     let new = layout[.new]
-    window.isForgotten = false
-    window.inode = nil
+    listedInode = nil
     do throws(Errno) {
       let home = Layout.bags(of: new)
-      var (live, bags) = if let seen = seen.take() { seen } else { try office.foldersNow(of: new) }
-      while look.isEmpty, let bag = try office.popLowest(&bags.returns, of: new) {
-        try look.into(bag: bag.path(in: home))
+      var (live, bags) = if let opened = opened.take() { opened } else { try office.foldersNow(of: new) }
+      while found.fresh.isEmpty, found.again.isEmpty, let bag = try office.popLowest(&bags.returns, of: new) {
+        try look(inBag: bag.path(in: home), &found)
       }
       // Letters that came back without having been tried are among those: as fresh as others, and before them.
       let hasSealed = !bags.sealed.isEmpty
-      while look.fresh.isEmpty, let bag = try office.popLowest(&bags.sealed, of: new) {
-        try look.into(bag: bag.path(in: home))
+      while found.fresh.isEmpty, let bag = try office.popLowest(&bags.sealed, of: new) {
+        try look(inBag: bag.path(in: home), &found)
       }
-      (mayHaveFresh, mayHaveAgain) = (!bags.sealed.isEmpty, !bags.returns.isEmpty)
+      (found.fresh.mayLackSome, found.again.mayLackSome) = (!bags.sealed.isEmpty, !bags.returns.isEmpty)
       if let live {
-        window.inode = try live.directory.file.status().inode
-        if !hasSealed || look.fresh.isEmpty {
-          _ = try look.into(new, live.directory)
+        listedInode = try live.directory.file.status().inode
+        if !hasSealed || found.fresh.isEmpty {
+          _ = try look(in: new, live.directory, &found)
         } else {
-          mayHaveFresh = true
+          found.fresh.mayLackSome = true
         }
       }
     } catch { throw PostError(error, "cannot list \(new)") }
-    window.fresh = look.fresh.taken
-    window.again = look.again.taken
-    window.mayHaveFresh = mayHaveFresh || look.fresh.isFull
-    window.mayHaveAgain = mayHaveAgain || look.again.isFull
+    found.fresh.sort()
+    found.again.sort()
+    window = found
   }
 
-  /// What keeps a letter from being claimed in strict order.
-  package enum Block {
-    /// A letter is in hands, or an earlier one waits for its next attempt.
-    case letter
-    /// Another process claims at this moment.
-    case claimer
+  /// - Returns: whether the directory is empty.
+  private func look(
+    in path: Path, _ directory: borrowing Directory, _ found: inout NameWindow
+  ) throws(Errno) -> Bool {
+    var isEmpty = true
+    let skipped = skipped.isEmpty ? nil : skipped  // mostly no name is made for it
+    try directory.forEachEntry { bytes, _ in
+      isEmpty = false
+      if bytes.first == UInt8(ascii: ".") || skipped?.contains(Path(bytes)) == true { return }
+      found.add(bytes, path)
+    }
+    return isEmpty
   }
 
-  /// How often a name in mind may be gone, before others are left to their haste.
-  private static let missLimit = 100
+  private func look(inBag bag: Path, _ found: inout NameWindow) throws(Errno) {
+    guard let open = try office.openIfThere(bag) else { return }
+    if try look(in: bag, open.directory, &found) { office.removeBags([bag]) }
+  }
 
-  /// Runs a claim if no letter is in hands, and none before the next waits for another attempt. A lock on
-  /// `cur/` admits one claimer at a time, or two could find it empty.
+  // MARK: Strict order
+
+  /// Runs a claim. In strict order only if no letter is claimed, and none before the next waits for another attempt; a
+  /// lock on `cur/` admits one claimer at a time, or two could find it empty.
   ///
-  /// A letter that waits is put back by anybody, without that lock. So `later/` is looked through before `new/`:
-  /// a letter on its way from the one to the other is seen in one of them, or in both. Names in mind count only
-  /// while nothing is under way, and until a letter of ours comes back; and if one of them is gone, somebody has
-  /// claimed it meanwhile, and where the letter is by now must be seen.
+  /// Any process puts letters back, without that lock. So `later/` is looked through before `new/`: a letter on its way
+  /// from the one to the other is seen in one of them, or in both. Names in the window count only while no letter is on
+  /// its way, and until one of ours comes back; and if one of them is gone, another process has claimed the letter, and
+  /// the queue must see where it is by now.
   /// - Parameter claim: claims letters whose IDs are before the one it is given.
   func inOrder(_ claim: (LetterID?) throws(PostError) -> [Claim]) throws(PostError) -> [Claim] {
-    let what = "cannot claim a letter of mailbox \(name)"
+    block = nil
+    guard isStrict else { return try claim(nil) }
+    let what = "cannot claim a letter of mailbox \(mailbox)"
     let cur = try attempt(what) { () throws(Errno) in try office.root.directory(layout[.cur]) }
-    guard try attempt(what, { () throws(Errno) in try cur.tryLock() }) else {
-      block = .claimer
-      return []
+    let isAlone = try attempt(what) { () throws(Errno) in
+      guard try cur.tryLock() else { return false }
+      // If cur/ was replaced since it was opened, the lock keeps no other claimer out.
+      return try office.root.status(layout[.cur]).inode == cur.file.status().inode
     }
-    // Replaced since it was opened: the lock keeps nobody out.
-    let isOurs = try attempt(what) { () throws(Errno) in
-      try office.root.status(layout[.cur]).inode == cur.file.status().inode
-    }
-    guard isOurs else {
-      block = .claimer
-      return []
-    }
-    seen = nil  // before the lock
-    for _ in 0..<Mailbox.missLimit {
-      var isInHands = false
+    opened = nil  // before the lock
+    var misses = isAlone ? 0 : ClaimQueue.missLimit
+    while misses < ClaimQueue.missLimit {
+      misses += 1
+      var isClaimed = false
       var firstLater: LetterID?
       try attempt(what) { () throws(Errno) in
-        try cur.forEachName { bytes in isInHands = isInHands || EntryName(Path(bytes)).attempt != nil }
+        try cur.forEachName { bytes in isClaimed = isClaimed || EntryName(Path(bytes)).attempt != nil }
         try office.forEachLetter(of: layout[.later]) { _, bytes, _ in
           let id = EntryName(Path(bytes)).id
           firstLater = firstLater.map { min($0, id) } ?? id
         }
       }
-      let isUnderWay = isInHands || firstLater != nil
-      if isUnderWay { window.forget() }
-      defer { if isUnderWay { window.forget() } }
-      block = nil
+      let isOneUnderWay = isClaimed || firstLater != nil
+      if isOneUnderWay { window.forget() }
+      defer { if isOneUnderWay { window.forget() } }
       guard let next = try nextName() else { return [] }
       window.putBack(next)
-      if isInHands || firstLater.map({ $0 < EntryName(next.name).id }) == true {
+      if isClaimed || firstLater.map({ $0 < EntryName(next.name).id }) == true {
         block = .letter
         return []
       }

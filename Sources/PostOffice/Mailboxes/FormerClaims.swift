@@ -1,5 +1,5 @@
-// How version 0.1.0 held letters: an upgrade happens while one of its watchers is at work, or has just died. Nothing
-// here is written any more, only understood.
+// How version 0.1.0 claimed letters: an upgrade happens while one of its watchers is at work, or has just died. Nothing
+// here is written any more, only read. If it cannot be seen whether such a holder lives, it does (CrashSafety I22).
 //
 // `ID,A=1`: a shared lock on the byte of the letter whose offset is the mailbox directory's inode number.
 // `ID,A=1,H=<16 hex digits>`: locks on the first two bytes of the file of that name in holders/, one of the watcher's,
@@ -10,8 +10,8 @@ import Linux
 extension Mailbox {
   private var holders: Path { layout.root / "holders" }
 
-  /// Whether the holder of a letter in cur/ lives that 0.1.0 claimed. If we cannot see, it does.
-  func formerHolderLives(_ name: Path, _ entry: EntryName) -> Bool {
+  /// Whether the holder of a letter in cur/ lives that 0.1.0 claimed.
+  func isFormerHolderAlive(_ name: Path, _ entry: EntryName) -> Bool {
     do throws(Errno) {
       if let holder = entry.formerHolder {
         return try office.root.open(holders / holder, .read).isLocked(byte: LockBytes.formerWatcher, count: 2)
@@ -24,7 +24,7 @@ extension Mailbox {
     } catch { return true }
   }
 
-  /// Removes the files of holders that are dead, and holders/ with the last one.
+  /// Removes the files of dead holders, and holders/ with the last one.
   package func clearFormerHolders() {
     guard let names = try? office.root.directory(holders).names() else { return }
     for name in names {
@@ -37,7 +37,7 @@ extension Mailbox {
           continue
         }
         try office.root.remove(holders / name)
-      } catch {}  // gone, or not ours to remove
+      } catch {}  // gone, or another user's
     }
     try? office.root.removeDirectory(holders)
   }

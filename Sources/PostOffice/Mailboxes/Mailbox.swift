@@ -1,4 +1,9 @@
-// A mailbox: a subscriber's own copy of every letter, and how far it is with each.
+// A mailbox: a subscriber's own copy of every letter, and how far it is with each. What it does is in the files that
+// its parts are named after: ClaimQueue says which letter is next, LetterMoves renames and syncs, EventLog and Notes
+// write down what happened; Claiming, Settling, Reclaiming, RetryQueue and Replay move letters from state to state.
+//
+// A mailbox is not for several threads. Several processes may use one mailbox at once in any way: the directories are
+// the truth, and what is held in memory here is only a hint.
 
 import Linux
 
@@ -9,172 +14,69 @@ public final class Mailbox {
   package let layout: MailboxLayout
   /// The inode number of its directory: another mailbox may have taken its name.
   package let inode: UInt64
-  /// Shows the claims that this process made without a handler, as long as it has one.
+  /// Letters with a longer body are not claimed. Bytes.
+  package let bodyLimit: Int64
+  /// Letters with a longer body are claimed before they are verified, which would take too long. Bytes.
+  let verifiedAtOnce: Int64
+  package let notes: Notes
+  let queue: ClaimQueue
+  let moves: LetterMoves
+  let log: EventLog
+  /// Shows the claims that this process made without a handler, as long as there are some.
   weak var beacon: Beacon?
-  /// Letters with a longer body, bytes, are claimed before they are verified: that would take too long.
-  package var verifiedAtOnce: Int64 = .max
-  /// Letters with larger bodies are not claimed, bytes.
-  package var bodyLimit = Int64.max
-  /// Names waiting to be claimed; refilled from `new/`.
-  package var window = ClaimQueue()
-  package var windowSize = ClaimQueue.usualSize
-  /// Whether one letter may overtake another; nil: not read from the settings yet.
-  package var order: Settings.Order?
-  /// Why the last claim got no letter although some may wait; nil: none waits.
-  package var block: Block?
-  /// What was seen of `new/` and its bags a moment ago, and nobody has used yet.
-  var seen: (live: LetterDirectory?, bags: BagsOfPlace)?
-  /// More letters are due than were put back.
+  /// More letters in `later/` are due than one pass put back.
   var hasMoreDue = false
-  /// Names in `new/` that could not be opened; they are left alone, for others to be read.
-  package var unreadable: Set<Path> = []
-  /// Whether lines of the log are kept back, to be written together with ``flushLog()``.
-  package var keepsLog = false
-  /// Lines of the log that are not written yet, and their day.
-  var unlogged: (date: String, lines: [UInt8]) = ("", [])
-  /// The log that was written to last.
-  var openLog: OpenLog?
-  /// Where letters went that are not yet durable there.
-  var unsynced: Set<Place> = []
-  /// Why a directory could not be made durable; it is not tried again.
-  var syncTrouble: PostError?
-  /// How many letters were moved.
-  private var moved = 0
-  /// The directories into which they went.
-  private(set) var goals: [Place: LetterDirectory] = [:]
-  /// Where those letters came from: a power cut may show them there still.
-  var left: Set<Path> = []
 
-  deinit { office.openGoals -= goals.count }
-
-  fileprivate init(_ name: Name, _ office: Office) throws(Errno) {
-    self.name = name
-    self.office = office
+  fileprivate init(
+    _ name: Name, _ office: Office, bodyLimit: Int64 = .max, verifiedAtOnce: Int64 = .max,
+    keepsLogBack: Bool = false
+  ) throws(Errno) {
+    (self.name, self.office, self.bodyLimit, self.verifiedAtOnce) = (name, office, bodyLimit, verifiedAtOnce)
     layout = MailboxLayout(name)
     inode = try office.root.status(layout.root / ".").inode
+    notes = Notes(office: office, layout: layout)
+    queue = ClaimQueue(office, name)
+    moves = LetterMoves(office, name)
+    log = EventLog(office, layout[.log], keepsLinesBack: keepsLogBack)
   }
 
   public func settings() throws(PostError) -> Settings {
     let settings = try office.settings(of: name)
-    if order == nil { order = settings.order }
+    queue.order = queue.order ?? settings.order
     return settings
   }
 
-  // MARK: Moving letters
+  // MARK: What happened
 
-  /// Moves a letter within the mailbox. On a full disk the ballast is given up for it.
-  /// - Parameter folder: where it is: the directory of a place, or one of its bags.
-  func move(_ entry: Path, from folder: Path, to place: Place, as name: EntryName) throws(Errno) {
-    try Ballast(office).sparing(in: layout.root) { () throws(Errno) in
-      for _ in 0..<Mailbox.patience {
-        do throws(Errno) {
-          guard let goal = try goal(place) else {
-            return try office.root.rename(folder / entry, to: office.root, layout[place] / name.path)
-          }
-          try office.root.rename(folder / entry, to: goal.directory, name.path)
-          return seeWhetherFull(place)
-        } catch .noEntry {
-          // Somebody else has taken the letter; or the goal, then empty, was removed since we opened it.
-          guard try office.root.exists(folder / entry) else { throw .noEntry }
-          drop(place)
-        } catch .denied {
-          // A bag that another user made, and died before it was as it should be.
-          guard place == .new, let goal = goals[.new], goal.path != layout[.new] else { throw .denied }
-          drop(.new)
-          goals[.new] = try LetterDirectory(opening: layout[.new], of: office)
-          office.openGoals += 1
-        }
-      }
-      throw .noEntry
-    }
+  package func settingsChanged(_ settings: Settings) { queue.order = settings.order }
+
+  /// Letters have arrived in `new/`, or may have.
+  /// - Parameter name: of a single letter; nil: not known.
+  package func lettersArrived(named name: Path? = nil) { queue.lettersArrived(named: name) }
+
+  /// So many letters will be claimed at most.
+  package func expect(_ claims: Int) { queue.expect(claims) }
+
+  /// The process serves so many mailboxes, which share the memory for names.
+  package func shareMemory(among mailboxes: Int) { queue.shareMemory(among: mailboxes) }
+
+  // MARK: Making it durable
+
+  /// Writes the lines of the log that were kept back.
+  package func flushLog() { log.flush() }
+
+  /// The file system of the office was synced, and with it the moves of letters, if the mailbox lies there.
+  package func fileSystemWasSynced() { moves.fileSystemWasSynced() }
+
+  /// Makes the moves so far durable. Until then a power cut may give letters back that were done.
+  package func sync() throws(PostError) {
+    log.flush()
+    try moves.sync()
   }
 
-  /// How often a directory is opened anew that others remove time and again.
-  private static let patience = 8
-
-  /// The directory into which letters of a place go; nil: it is used by its path, for too many are open, or it is
-  /// cur/, which is never sealed; or later/, whose bags nobody may come into once their time was looked at.
-  private func goal(_ place: Place) throws(Errno) -> LetterDirectory? {
-    if let goal = goals[place] { return goal }
-    if place == .cur || place == .later || office.openGoals >= Mailbox.goalLimit { return nil }
-    do throws(Errno) {
-      let path = place == .new ? try folderForReturns() : layout[place]
-      let goal = try LetterDirectory(opening: path, of: office)
-      goals[place] = goal
-      office.openGoals += 1
-      return goal
-    } catch let error where error == .processFiles || error == .systemFiles { return nil }
-  }
-
-  /// All mailboxes of an office together hold so many directories open.
-  private static let goalLimit = 32
-  /// After so many letters it is seen whether the directory is full.
-  private static let goalLoad = 256
-
-  /// Many letters that move at once must not fill one directory with all of them.
-  private func seeWhetherFull(_ place: Place) {
-    moved += 1
-    guard moved % Mailbox.goalLoad == 0, let goal = goals[place] else { return }
-    guard let size = try? goal.directory.file.status().size, size > Bag.limit else { return }
-    do throws(Errno) { try goal.directory.sync() } catch {
-      syncTrouble = PostError(error, "cannot make \(goal.path) durable")
-    }
-    drop(place)
-    if goal.path == layout[place] { sealIfFull(goal.path, size: size) }
-  }
-
-  private func drop(_ place: Place) {
-    if goals.removeValue(forKey: place) != nil { office.openGoals -= 1 }
-  }
-
-  /// Where a letter that comes back goes: if others wait in bags, not behind them all.
-  private func folderForReturns() throws(Errno) -> Path {
-    let new = layout[.new]
-    let home = Layout.bags(of: new)
-    for _ in 0..<Mailbox.patience {
-      let bags = try office.bagsNow(of: new)
-      if bags.sealed.isEmpty { return new }
-      var bag = bags.returns.max() ?? Bag(.again, 1)
-      if let size = try? office.root.status(home / bag.name).size, size > Bag.limit {
-        guard let next = bag.next else { return new }
-        bag = next
-      }
-      do throws(Errno) {
-        try office.makeBag(home / bag.name, like: try office.root.directory(new))
-        // Also one that was there: whoever made it may have died before it was durable.
-        try office.root.directory(home).sync()
-        return home / bag.name
-      } catch let error where error == .notPermitted || error == .denied {
-        return new  // not ours to make: behind the others, then
-      } catch .noEntry { continue }  // readers have just emptied it, or all of them
-    }
-    return new
-  }
-
-  /// The directories that letters went into, to be made durable; the next go to wherever it is right by then.
-  func takeGoals() -> [Place: LetterDirectory] {
-    defer { goals = [:] }
-    office.openGoals -= goals.count
-    return goals
-  }
-
-  /// Like ``move(_:from:to:as:)``. If the new name is taken by the same letter (it was handled twice
-  /// after a crash), one is enough. If it is taken by another, because a foreign program chose a name
-  /// twice, this one gets a new ID.
-  func settleIn(_ entry: Path, from folder: Path, to target: Place, as name: EntryName) throws(Errno) {
-    do throws(Errno) { try move(entry, from: folder, to: target, as: name) } catch .exists {
-      let other =
-        if let goal = try goal(target) { try goal.directory.status(name.path).inode } else {
-          try office.root.status(layout[target] / name.path).inode
-        }
-      let own = try office.root.status(folder / entry).inode
-      if name.id.isOurs || own == other {
-        return try office.root.remove(folder / entry)
-      }
-      let id = office.ids.next(now: Clock.wall, foreign: true)
-      let renamed = EntryName(id, attempt: name.attempt, until: name.until, doneAt: name.doneAt)
-      try move(entry, from: folder, to: target, as: renamed)
-    }
+  /// The same, for callers whose work is done: trouble is reported.
+  package func syncOrWarn() {
+    do throws(PostError) { try sync() } catch { office.warn(error.message) }
   }
 }
 
@@ -182,13 +84,19 @@ extension Office {
   /// - Throws: not found.
   public func mailbox(_ name: Name) throws(PostError) -> Mailbox { try mailbox(name, completing: true) }
 
-  /// - Parameter completing: makes directories that are missing. Not when it may just be being removed.
-  package func mailbox(_ name: Name, completing: Bool) throws(PostError) -> Mailbox {
+  /// - Parameters:
+  ///   - completing: makes directories that are missing. Not when it may just be being removed.
+  ///   - keepsLogBack: lines of its log are written by ``Mailbox/flushLog()``.
+  package func mailbox(
+    _ name: Name, completing: Bool = true, bodyLimit: Int64 = .max, verifiedAtOnce: Int64 = .max,
+    keepsLogBack: Bool = false
+  ) throws(PostError) -> Mailbox {
     do throws(Errno) {
       guard try isWhole(MailboxLayout(name)) else { throw .noEntry }
       var made = [Path]()
       if completing { try complete(MailboxLayout(name), noting: &made) }
-      return try Mailbox(name, self)
+      return try Mailbox(
+        name, self, bodyLimit: bodyLimit, verifiedAtOnce: verifiedAtOnce, keepsLogBack: keepsLogBack)
     } catch .noEntry {
       throw PostError(
         .notFound, "there is no mailbox '\(name)' in \(path); post subscribe \(name) TOPIC makes it")
@@ -216,12 +124,12 @@ extension Office {
     if isComplete { return }
     try make([layout.root], in: Layout.mailboxes, noting: &made)
     try root.sync()
-    // Whoever sees these all relies on the rest being durable: they come after the syncs.
+    // A process that sees these all relies on the rest being durable: they come after the syncs (CrashSafety I15).
     try make(layout.required, in: layout.root, noting: &made)
   }
 
-  /// Whether a mailbox is there. If somebody died while `new` was being sealed, where that takes two steps, its
-  /// bags tell.
+  /// Whether a mailbox is there. If a sealer died between the two steps that sealing takes on some file systems, `new`
+  /// is missing, and its bags tell.
   private func isWhole(_ layout: MailboxLayout) throws(Errno) -> Bool {
     if try root.exists(layout[.new]) { return true }
     return try !bags(of: layout[.new]).isEmpty

@@ -1,4 +1,5 @@
-// Listing the letters of a mailbox.
+// Listing the letters of a mailbox, and finding one by its ID. Nothing is claimed or changed. Other processes move
+// letters meanwhile: one that moves during a listing may be met twice, or not at all, and a listed letter may be gone.
 
 import Linux
 
@@ -11,7 +12,7 @@ extension Mailbox {
     package let name: Path
   }
 
-  /// Goes through the letters in one place, bag by bag, in each in the order of their IDs.
+  /// Calls `body` with the letters in one place, bag by bag, in each in the order of their IDs.
   /// - Parameter body: says whether to go on.
   package func forEachEntry(
     in place: Place, _ body: (Entry) throws(PostError) -> Bool

@@ -1,16 +1,17 @@
-// Pausing a mailbox by hand: a file in it, which outlives every watcher.
+// Pausing a mailbox: a file in it, which outlives every watcher. `paused` is the operator's, `handler-broken` the
+// watcher's; both say when and why in their first line. A pause stops no handler that runs.
 
 import Linux
 import Text
 
 extension Mailbox {
-  /// Whether somebody has paused it: the watcher hands out none of its letters.
+  /// Whether the operator has paused it: the watcher hands out none of its letters.
   package var isPaused: Bool { (try? office.root.exists(layout.paused)) == true }
 
   /// When it was paused, and by whom; nil if it is not.
   package var pausedBy: String? { firstLine(of: layout.paused) }
 
-  /// Pauses the mailbox, durably: no watcher hands out its letters, until ``resume()``. Handlers at work go on.
+  /// Pauses the mailbox, durably: no watcher hands out its letters until ``resume()``. Running handlers go on.
   public func pause() throws(PostError) {
     if isPaused { return }
     let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
@@ -20,10 +21,10 @@ extension Mailbox {
     }
   }
 
-  /// Ends a pause, also one that the watcher made because the handler was broken: it is tried at once.
+  /// Ends a pause, also one that the watcher made because the handler was broken: the handler is tried at once.
   public func resume() throws(PostError) {
     try attempt("cannot resume mailbox \(name)") { () throws(Errno) in
-      // The sign of the pause last: its going is what wakes the watcher.
+      // The operator's last: that it goes is what wakes the watcher.
       for sign in [layout.broken, layout.paused] {
         do throws(Errno) { try office.root.remove(sign) } catch .noEntry {}
       }

@@ -1,11 +1,14 @@
-// Reclaiming: letters in cur/ whose holder is dead, or whose lease is over, go back to new/.
+// Reclaiming: letters in cur/ whose holder is dead, or whose lease is over, go back to new/, or to failed/ if no tries
+// are left. Which holder lives is decided by locks, not by clocks, and under the mailbox's own lock (CrashSafety I22):
+// else two processes could take the same letter back, and the second would take it from the holder who has claimed it
+// since. If it cannot be seen whether a holder lives, it does. What a mail reader has moved into cur/ is left alone.
 
 import Linux
 
 /// What was seen in `cur/`.
 package struct ClaimSurvey: Sendable, Equatable {
   /// Letters whose holders live, or that another process is taking back.
-  package var held = 0
+  package var claimed = 0
   /// When the first lease ends, milliseconds since 1970.
   package var nextLease: Int64?
   /// Letters that were put back, for their holder is dead or their lease over.
@@ -14,9 +17,10 @@ package struct ClaimSurvey: Sendable, Equatable {
 
 extension Mailbox {
   /// Takes letters back from dead holders.
-  /// - Parameter ours: letters that this process holds itself.
+  /// - Parameter ours: letters that this process has claimed itself.
+  @discardableResult
   func reclaim(except ours: Set<LetterID> = []) throws(PostError) -> ClaimSurvey {
-    var hands = ClaimSurvey()
+    var survey = ClaimSurvey()
     var dead = [Path]()
     var last: Path?
     while dead.count < Office.passLimit {
@@ -26,7 +30,7 @@ extension Mailbox {
         let entry = EntryName(name)
         if entry.attempt == nil || ours.contains(entry.id) { return false }
         guard let until = entry.until, until > before else { return true }
-        hands.nextLease = min(hands.nextLease ?? until, until)
+        survey.nextLease = min(survey.nextLease ?? until, until)
         return false
       }
       // Not before: had the clock been set back meanwhile, a lease taken since would count as over.
@@ -34,9 +38,9 @@ extension Mailbox {
       let beacons = claims.isEmpty ? nil : try openBeacons()
       for name in claims {
         if let until = EntryName(name).until, until > now {
-          hands.nextLease = min(hands.nextLease ?? until, until)
-        } else if holderLives(name, beacons) {
-          hands.held += 1
+          survey.nextLease = min(survey.nextLease ?? until, until)
+        } else if isHolderAlive(name, beacons) {
+          survey.claimed += 1
         } else {
           dead.append(name)
         }
@@ -44,10 +48,10 @@ extension Mailbox {
       if claims.count < Office.passLimit { break }
       last = claims.last
     }
-    if dead.isEmpty { return hands }
+    if dead.isEmpty { return survey }
     // If another process is taking letters back, there is something to come back for.
-    if try takeBack(dead) != nil { hands.putBack = dead.count } else { hands.held += dead.count }
-    return hands
+    if try takeBack(dead) != nil { survey.putBack = dead.count } else { survey.claimed += dead.count }
+    return survey
   }
 
   /// The mailbox's directory, in which holders lock their bytes. A lock is not shown to the open description that has
@@ -58,45 +62,30 @@ extension Mailbox {
     }
   }
 
-  /// Whether the holder of a letter in cur/ lives, of one whose lease is not in force. If we cannot see, it does.
-  func holderLives(_ name: Path, _ beacons: LetterDirectory?) -> Bool {
+  /// Whether the holder of a letter in cur/ lives, of one whose lease is not in force.
+  func isHolderAlive(_ name: Path, _ beacons: LetterDirectory?) -> Bool {
     let entry = EntryName(name)
     if let byte = entry.beacon { return (try? beacons?.directory.file.isLocked(byte: byte)) ?? true }
-    return entry.until == nil && formerHolderLives(name, entry)
+    return entry.until == nil && isFormerHolderAlive(name, entry)
   }
 
-  /// Under a lock of the mailbox: between looking and renaming no other process may take the same
-  /// letter back and see it claimed anew under the same name.
   /// - Returns: where each went that was taken back; nil if another process is at it.
   func takeBack(_ names: [Path]) throws(PostError) -> [Path: Place]? {
-    let tries = (try? settings().tries) ?? Settings().tries
+    let settings = (try? settings()) ?? Settings()
     let beacons = try openBeacons()
-    return try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
-      guard try beacons.directory.tryLock() else { return nil }
-      var taken = [Path: Place]()
-      for name in names where !holderLives(name, beacons) {
-        let claim = EntryName(name)
-        let attempt = claim.attempt ?? 1
-        let how = claim.until == nil ? "its holder died" : "its lease ended"
-        let entry = EntryName(claim.id, attempt: attempt)
-        do throws(Errno) {
-          if attempt >= tries {
-            note(entry.id, "attempt \(attempt) of \(tries): \(how); no tries left")
-            try settleIn(name, from: layout[.cur], to: .failed, as: entry)
-            unsynced.insert(.failed)
-            taken[name] = .failed
-            log("failed", entry.id, "attempt=\(attempt) \(how)")
-          } else {
-            try settleIn(name, from: layout[.cur], to: .new, as: entry)
-            unsynced.insert(.new)
-            taken[name] = .new
-            log("reclaimed", entry.id, "attempt=\(attempt) \(how)")
-            window.cameBack()
-          }
-          left.formUnion([layout[.cur], layout[.new]])
-        } catch .noEntry {}
-      }
-      return taken
+    let isAlone = try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
+      try beacons.directory.tryLock()
     }
+    guard isAlone else { return nil }
+    var taken = [Path: Place]()
+    for name in names where !isHolderAlive(name, beacons) {
+      let claim = EntryName(name)
+      let verdict = Verdict.abandoned(claim.until == nil ? "its holder died" : "its lease ended")
+      let settlement = Settlement(verdict, of: claim, settings, now: Clock.wall / 1_000_000, random: 0)
+      guard try carryOut(settlement, on: name, stderr: []) else { continue }
+      moves.adoptMoves(from: [.new])  // the dead holder's claim
+      taken[name] = settlement.place
+    }
+    return taken
   }
 }

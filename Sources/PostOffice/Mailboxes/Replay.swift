@@ -1,10 +1,11 @@
-// Replay: old letters of a topic come again to one mailbox.
+// Letters that come again: replay gives a mailbox letters that its topic still keeps, retry puts back letters that
+// failed or wait for their next attempt.
 //
-// A letter is in one state at a time. One that the mailbox has ended with (done/, failed/) goes back to
-// new/ by one rename; one that it has no more, or never had, is linked from the topic; one that waits, is in
-// hands or was set aside as corrupt is left alone. Each is one call of the kernel, so whoever dies on the
-// way leaves whole letters, each in one state, and the next replay goes on. The lock of the topic's
-// finishers keeps every other out who gives a mailbox letters that are in the topic's cur/.
+// A letter is in one state at a time (CrashSafety I20). One that is done or failed goes back to new/ by one rename; one
+// that the mailbox has no more, or never had, is linked from the topic; one that waits, is claimed or was set aside as
+// corrupt is left alone. Each is one system call, so a replay that dies leaves whole letters, each in one state, and
+// the next replay goes on. The lock of the topic's finishers keeps out every other process that gives a mailbox letters
+// of the topic's cur/ (I8).
 
 import Linux
 import Text
@@ -24,14 +25,13 @@ extension Mailbox {
 
   func replay(_ topic: Topic, since age: Duration?, group: Int) throws(PostError) -> Int {
     let since = age.map { Clock.wall / 1_000_000_000 - $0.wholeSeconds }
-    // What a dead sender left in new/ shall count as kept.
+    // A letter that a dead sender left in new/ counts as kept.
     do throws(PostError) { try topic.tidy() } catch let error where error.kind == .noPermission {} catch {
       office.warn(error.message)
     }
-    window = ClaimQueue()  // what comes may be older than what it has in mind
+    queue.forget()  // what comes may be older than the names in its window
     // What waits already may be the work of a replay that died before it was durable.
-    unsynced.insert(.new)
-    left.formUnion([layout[.done], layout[.failed]])
+    moves.adoptMoves(from: [.done, .failed], to: .new)
     var count = 0
     var trouble: PostError?
     _ = try topic.withLock(waiting: true) { () throws(PostError) in
@@ -42,7 +42,7 @@ extension Mailbox {
         }
       }
     }
-    try syncSettled()
+    try sync()
     guard let trouble else { return count }
     throw PostError(trouble.kind, trouble.message + (count == 0 ? "" : "; before it, \(count) came again"))
   }
@@ -64,7 +64,7 @@ extension Mailbox {
       ended = try entries(of: Array(letters.values), in: [.done, .failed])
     }
     for (entry, id) in ended.sorted(by: { $0.entry.name < $1.entry.name }) where letters[id] != nil {
-      // One that is gone by now was pruned, or put back by somebody else: below we shall see.
+      // One that is gone by now was deleted, or put back by another process: below it is seen which.
       guard try bringBack(entry, as: "replayed") else { continue }
       letters[id] = nil
       count += 1
@@ -78,7 +78,7 @@ extension Mailbox {
     if letters.isEmpty { return }
     let known = try office.known(letters, in: layout)
     try Delivery(topic).placeKept(letters.filter { !known.contains($0.id) }, into: layout) { letter in
-      log("replayed", letter.id, "topic=\(topic.name)")
+      log.write("replayed", letter.id, "topic=\(topic.name)")
       count += 1
     }
   }
@@ -97,5 +97,35 @@ extension Mailbox {
       }
     }
     return found
+  }
+
+  // MARK: Letters that come back
+
+  /// Puts a letter that failed, or waits for its next attempt, back into `new/` with all its tries.
+  package func retry(_ entry: Entry) throws(PostError) {
+    _ = try bringBack(entry, as: "retried")
+  }
+
+  /// Puts a letter that has ended, or waits for its next attempt, back into `new/` with all its tries.
+  /// - Parameter event: what the log calls it.
+  /// - Returns: false if it is no longer there.
+  private func bringBack(_ entry: Entry, as event: String) throws(PostError) -> Bool {
+    let id = EntryName(entry.name).id
+    do throws(Errno) {
+      do throws(Errno) {
+        try moves.move(entry.name, from: entry.folder, to: .new, as: EntryName(id))
+      } catch .noEntry {
+        // Gone; or sealed since it was seen.
+        guard let bag = try office.bag(with: entry.name, of: layout[entry.place]) else { return false }
+        try moves.move(entry.name, from: bag, to: .new, as: EntryName(id))
+      }
+    } catch .noEntry {
+      return false
+    } catch {
+      let what = "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])"
+      throw office.trouble(error, what, in: layout.root)
+    }
+    log.write(event, id)
+    return true
   }
 }

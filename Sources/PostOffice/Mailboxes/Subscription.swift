@@ -1,4 +1,5 @@
-// Subscribing and unsubscribing.
+// Subscribing and unsubscribing: the mailbox first, then the topic's symlink to it and the backlog, so that a
+// subscriber always has a mailbox (see Topic.add for the order within the topic).
 
 import Linux
 
@@ -16,7 +17,7 @@ extension Office {
     try self.topic(topic).drop(mailbox)
   }
 
-  /// The topics that a mailbox is subscribed to, in order. Topics that are not for us to see are left out.
+  /// The topics that a mailbox is subscribed to, in order. Topics that this user may not see are left out.
   public func topics(of mailbox: Name) throws(PostError) -> [Topic] {
     var found = [Topic]()
     for name in try names(in: Layout.topics) {

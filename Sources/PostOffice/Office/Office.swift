@@ -32,7 +32,7 @@ public final class Office {
   /// Directories that this process could not seal and does not try to seal again.
   var unsealable: Set<Path> = []
   /// How many directories mailboxes hold open, for letters that move.
-  var openGoals = 0
+  var openTargets = 0
   /// The warnings that were given once and are not repeated.
   private var told: Set<String> = []
   package func tellOnce(_ warning: String) { if told.insert(warning).inserted { warn(warning) } }

@@ -50,22 +50,4 @@ public struct Settings: Hashable, Sendable {
 
   /// The most letters that one handler may have in its hands.
   package var lettersAtOnce: Int { batch ?? (handlerMode == .stream ? Settings.streamBatch : 1) }
-
-  /// A delay, spread by up to a quarter and never longer than the longest, so that letters that failed together do not all
-  /// come back together.
-  func spread(_ delay: Duration) -> Duration {
-    let length = delay.nanoseconds
-    return .nanoseconds(
-      min(length / 4 * 3 + Host.random(below: length / 2 + 1), retry.upperBound.nanoseconds))
-  }
-
-  /// The delay after this attempt, the first being 1.
-  public func delay(afterAttempt attempt: Int) -> Duration {
-    var delay = retry.lowerBound
-    for _ in 1..<max(1, attempt) {
-      if delay == .zero || delay >= retry.upperBound { break }
-      delay = delay * 2
-    }
-    return min(delay, retry.upperBound)
-  }
 }

@@ -8,7 +8,7 @@ package enum BatchPolicy {
   package static func splits(after verdict: Verdict) -> Bool {
     switch verdict {
     case .retry, .failed: true
-    case .done, .broken: false
+    case .done, .broken, .release, .abandoned: false
     }
   }
 
@@ -18,7 +18,7 @@ package enum BatchPolicy {
     switch verdict {
     case .done, .failed: true
     case .retry: order == .any
-    case .broken: false
+    case .broken, .release, .abandoned: false
     }
   }
 }

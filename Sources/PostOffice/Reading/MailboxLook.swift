@@ -16,12 +16,12 @@ extension Mailbox {
     now: Int64, except ours: Set<LetterID> = [], noting schedule: inout MailboxSchedule
   ) throws(PostError) -> Bool {
     let retries = try putBackDue()
-    let hands = try reclaim(except: ours)
+    let claims = try reclaim(except: ours)
     schedule.looked(
       now: now, due: retries.next.map { Mailbox.monotonic($0) },
-      leaseEnds: hands.nextLease.map { Mailbox.monotonic($0) }, held: hands.held > 0,
-      putBack: retries.putBack + hands.putBack > 0)
-    return hands.putBack > 0
+      leaseEnds: claims.nextLease.map { Mailbox.monotonic($0) }, held: claims.claimed > 0,
+      putBack: retries.putBack + claims.putBack > 0)
+    return claims.putBack > 0
   }
 
   /// A wall clock time (milliseconds since 1970) on the monotonic clock, at most a minute ahead: the operator may set the wall

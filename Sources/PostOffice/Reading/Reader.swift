@@ -94,8 +94,11 @@ public struct Reader {
       var claims = [Claim]()
       do throws(PostError) {
         if lendsBeacon { beacon = Beacon(mailbox) }
-        let hold = lease.map { Mailbox.Hold.lease($0) } ?? .beacon(beacon)
-        claims = try mailbox.claim(upTo: min(batch, limit - counts.claimed), hold)
+        if let lease {
+          claims = try mailbox.claim(lease: lease).map { [$0] } ?? []
+        } else {
+          claims = try mailbox.claim(upTo: min(batch, limit - counts.claimed), beacon)
+        }
       } catch { trouble = error }
       if !claims.isEmpty {
         counts.claimed += claims.count

@@ -44,7 +44,7 @@ extension Office {
     try mailbox.refresh()
     shrink([.new, .later, .done, .failed].map { layout[$0] }, ifEmpty: [.cur, .tmp].map { layout[$0] })
     try mailbox.prune(now)
-    try mailbox.syncSettled()
+    try mailbox.sync()
     removeEmptyBags(of: layout.root)
   }
 

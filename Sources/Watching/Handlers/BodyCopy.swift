@@ -1,22 +1,23 @@
-// A handler's standard input: a private file that holds the letter's body and nothing else, at offset 0. However a
-// handler reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the body, the whole body and only the body, also when
-// the watcher has died meanwhile, as a pipe would not; and it can change nothing that others see.
+// The standard input of an exec handler: a private file that holds the letter's body and nothing else, at offset 0.
 //
-// A small body goes into a sealed file in memory; a large one into a file on the mailbox's file system, whose name is
-// gone before anything is written. Where that has no room, up to 64 MiB go into memory. Beyond it a handler gets the
-// letter's own open file, positioned at the body: it reads the same bytes, but sees the headers if it opens it anew.
-//
-// A large letter is verified while it is copied, a slice at a time: the watcher does other work between two slices.
+// - However the handler reads it (cat /dev/stdin, pread(2), mmap(2)), it sees the whole body and only the body, also
+//   when the watcher has died meanwhile, as it would not with a pipe; and it can change nothing that others see.
+// - A letter is verified while it is copied (CrashSafety I23), one slice at a time: the watcher does other work
+//   between two slices, so a letter of gigabytes delays no other mailbox.
+// - A small body goes into a sealed file in memory, a large one into a file on the mailbox's file system, whose name
+//   is removed before anything is written. Where that has no room, up to 64 MiB go into memory. Beyond it the handler
+//   gets the letter's own open file, positioned at the body: it reads the same bytes, but sees the headers if it
+//   opens the file again.
 
 import Linux
 import PostOffice
 
-/// Makes the file that a handler reads, and verifies the letter on the way.
+/// Makes the file that a handler reads, and verifies the letter.
 final class BodyCopy {
   let claim: Claim
   private var medium: Medium
   private var verification: Letter.Verification?
-  /// What is written, and what the handler reads, if that is another open file.
+  /// What is written; and what the handler reads, if that is another open file.
   private var writing: File?
   private var reading: File?
   private var offset: Int64 = 0
@@ -25,13 +26,13 @@ final class BodyCopy {
 
   private enum Medium {
     case disk, memory
-    /// The letter's own file; or nothing is to be read, only verified.
+    /// The letter's own file; or nothing, if the letter is only verified.
     case none
   }
 
-  /// As much is read, verified and written at a time; a body up to this length is a small one. Bytes.
+  /// How much is read, verified and written at a time; a body up to this length is small. Bytes.
   static let slice: Int64 = 1 << 20
-  /// The longest body that is put into memory where the disk has no room. Bytes.
+  /// The longest body that goes into memory where the disk has no room. Bytes.
   private static let memoryLimit: Int64 = 64 << 20
 
   /// - Parameter copies: makes the file; else the letter is only verified.
@@ -46,11 +47,11 @@ final class BodyCopy {
   private var length: Int64 { claim.letter.bodyLength }
 
   /// Whether the whole body has been verified and copied.
-  var isOver: Bool { offset >= length }
+  var isComplete: Bool { offset >= length }
 
-  /// Takes up the next slice.
+  /// Verifies and copies the next slice.
   /// - Throws: corrupt, if the body is not what was sent.
-  func step() throws(Letter.Flaw) {
+  func copySlice() throws(Letter.Flaw) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(
       byteCount: Int(min(length - offset, BodyCopy.slice)), alignment: 16)
     defer { buffer.deallocate() }
@@ -62,13 +63,13 @@ final class BodyCopy {
     do throws(Errno) { try writing?.write(bytes, at: offset) } catch { return try fallBack(error) }
     verification?.update(bytes)
     offset += Int64(count)
-    guard isOver else { return }
+    guard isComplete else { return }
     try verification?.finish()
     claim.isVerified = true
   }
 
-  /// What the handler reads.
-  func take() throws(Letter.Flaw) -> File {
+  /// Gives the file to the handler.
+  func takeFile() throws(Letter.Flaw) -> File {
     do throws(Errno) {
       if let file = reading.take() { return file }
       if let file = writing.take() {
@@ -81,7 +82,8 @@ final class BodyCopy {
         }
       }
       office.tellOnce(
-        "no copy of a large body can be made (\(trouble?.description ?? "")): a handler that opens /dev/stdin anew sees the headers, too"
+        "cannot copy a large body (\(trouble?.description ?? "")): a handler that opens /dev/stdin again sees the "
+          + "headers, too"
       )
       let file = try office.root.open(claim.mailbox.layout[.cur] / claim.entry.path, .read)
       try file.seek(to: claim.letter.bodyOffset)
@@ -101,14 +103,14 @@ final class BodyCopy {
       case .disk: try makeFile()
       case .memory: writing = try File.inMemory()
       case .none:
-        // Nothing is copied, and it has been verified, or promises nothing.
+        // Nothing is copied, and the letter has been verified or has no digest.
         if verification?.hasDigest != true { (offset, claim.isVerified) = (length, true) }
       }
     } catch { try fallBack(error) }
   }
 
-  /// Begins anew where there is room, after a failed write or an attempt to make the file.
-  /// - Throws: what has nothing to do with room.
+  /// Begins again where there is room, after the file could not be made or written.
+  /// - Throws: an error that has nothing to do with room.
   private func fallBack(_ errno: Errno) throws(Letter.Flaw) {
     if errno == .processFiles || errno == .systemFiles { throw .errno(errno) }
     trouble = errno
@@ -132,12 +134,12 @@ final class BodyCopy {
 }
 
 extension Claim {
-  /// The body of a letter that was found good, as the file that its handler reads.
+  /// The body of a verified letter, as the file that its handler reads.
   package func body() throws(Errno) -> File {
     do throws(Letter.Flaw) {
       let copy = try BodyCopy(self, copies: true)
-      while !copy.isOver { try copy.step() }
-      return try copy.take()
+      while !copy.isComplete { try copy.copySlice() }
+      return try copy.takeFile()
     } catch {
       guard case .errno(let errno) = error else { preconditionFailure("it is not verified again") }
       throw errno

@@ -1,11 +1,11 @@
-// What a handler learns from its environment.
+// The environment of a handler: the watcher's own, and what post-handler(7) promises about the letter.
 
 import Linux
 import PostOffice
 import Text
 
-/// What handlers inherit of our own environment: not what is about a letter, nor what the manager of services
-/// (sd_notify(3)) says to us alone.
+/// What handlers inherit of our own environment: not what is about a letter, nor what the service manager
+/// (sd_notify(3)) set for us alone.
 private let inherited: [Path] = {
   let ours = ["POST_", "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="]
   return Host.allEnvironment.filter { entry in !ours.contains { entry.bytes.starts(with: $0.utf8) } }
@@ -15,17 +15,17 @@ private func variables(_ own: [(name: String, value: Path)]) -> [Path] {
   own.map { Path(Array($0.name.utf8) + [UInt8(ascii: "=")] + $0.value.bytes) }
 }
 
-/// How much execve(2) counts for these strings, bytes: each with its NUL and a pointer.
+/// How many bytes execve(2) counts for these strings: each with its NUL and a pointer.
 private func size(_ strings: [Path]) -> Int { strings.reduce(0) { $0 + $1.bytes.count + 9 } }
 
 private let inheritedSize = size(inherited)
 
-/// A letter whose headers take no more is not to blame, bytes.
+/// A letter whose headers take no more is not to blame. Bytes.
 private let ordinarySize = 16 << 10
-/// So much is left for the handler's arguments, and for what it starts itself.
+/// So much is left for the handler's arguments, and for what it starts itself. Bytes.
 private let spareSize = 32 << 10
 
-/// Whether it is a letter's fault that a handler cannot be started with what is to be told of it.
+/// Whether it is a letter's fault that no handler can be started with these variables.
 private func exceedsLimits(_ own: [Path]) -> Bool {
   if own.contains(where: { $0.bytes.count >= ExecLimits.longest }) { return true }
   let size = size(own)
@@ -33,8 +33,7 @@ private func exceedsLimits(_ own: [Path]) -> Bool {
 }
 
 extension Mailbox {
-  /// What a handler of several letters learns: where they come from. What there is to know about each
-  /// stands in its file.
+  /// The environment of a handler of several letters. What there is to know about each letter is in its file.
   func environment(_ settings: Settings) -> [Path] {
     inherited
       + variables([
@@ -49,12 +48,12 @@ extension Claim {
   /// Whether no handler can be started with this letter.
   package func isTooMuch(_ settings: Settings) -> Bool { (try? environment(settings)) == nil }
 
-  /// The topic it came through; empty: nobody knows.
+  /// The topic it came through; empty if unknown.
   package var topic: String {
     mailbox.office.topic(of: letter, at: mailbox.layout[.cur] / entry.path) ?? ""
   }
 
-  /// What the handler of one letter learns.
+  /// The environment of a handler of one letter.
   /// - Throws: list too long, if it is the letter's fault that the kernel would not take it.
   func environment(_ settings: Settings) throws(Errno) -> [Path] {
     var own: [(name: String, value: Path)] = [
@@ -77,8 +76,8 @@ extension Claim {
       let name = "POST_HEADER_" + String(decoding: bytes, as: UTF8.self)
       if taken.insert(name).inserted { own.append((name, Path(field.value))) }
     }
-    let told = variables(own)
-    if exceedsLimits(told) { throw .listTooLong }
-    return inherited + told
+    let ownVariables = variables(own)
+    if exceedsLimits(ownVariables) { throw .listTooLong }
+    return inherited + ownVariables
   }
 }

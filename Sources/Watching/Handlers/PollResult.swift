@@ -1,26 +1,27 @@
-// What a poll found: which descriptors can be read, which handlers have something to say or have ended.
+// One poll for all that a watcher waits for: descriptors, the ends of handlers, and the pipes of streaming handlers.
 
 import Linux
 import PostOffice
 
-/// What is ready, of all that a watcher waits for.
+/// What a poll found.
 package struct PollResult {
-  /// Of other descriptors, which may be ready.
-  package private(set) var others: [Bool]
-  /// Of handlers, which have ended.
+  /// Which of the caller's descriptors are readable. After a failed poll they all may be.
+  package private(set) var readable: [Bool]
+  /// Which handlers have ended.
   package private(set) var ended: [Bool]
-  /// Of streaming handlers, what is the matter.
-  private(set) var streams: [StreamSign]
+  private(set) var streams: [StreamEvents]
 
-  struct StreamSign {
-    var hasSaid, hasEnded, listens: Bool
+  struct StreamEvents {
+    /// Its standard output has lines for us, and its standard input takes more.
+    var isReadable, isWritable: Bool
+    var hasEnded: Bool
   }
 
-  /// How often we look for ourselves, when the kernel cannot wake us. Nanoseconds.
+  /// How often handlers are asked whether they have ended, when the kernel cannot wake us. Nanoseconds.
   private static let blindInterval: Int64 = 100_000_000
 
-  /// Waits until a handler has ended, a descriptor can be read, or the time is over. Should the system be
-  /// short of memory or descriptors, no end is missed: then we look for ourselves, now and then.
+  /// Waits until a handler has ended, a descriptor is readable, or the time is over. No end is missed when the system
+  /// is short of memory or descriptors: then every handler is asked, now and then.
   /// - Parameter nanoseconds: the longest wait; nil waits for as long as it takes.
   package init(_ descriptors: [Int32?], _ handlers: [Handler], atMost nanoseconds: Int64?) {
     self.init(descriptors, handlers, [], atMost: nanoseconds)
@@ -29,31 +30,26 @@ package struct PollResult {
   init(
     _ descriptors: [Int32?], _ handlers: [Handler], _ streamers: [StreamHandler], atMost nanoseconds: Int64?
   ) {
-    let ends = handlers.map(\.descriptor)
-    let streamEnds = streamers.map(\.end)
-    let isBlind = ends.contains(nil) || streamEnds.contains(nil)
-    let glance = min(nanoseconds ?? .max, PollResult.blindInterval)
+    let processes = handlers.map(\.process) + streamers.map(\.process)
+    let isBlind = processes.contains { $0.descriptor == nil }
+    let shortWait = min(nanoseconds ?? .max, PollResult.blindInterval)
+    var (isReadable, isWritable, hasEnded): ([Bool], [Bool], [Bool])
     do throws(Errno) {
-      let (readable, writable) = try wait(
-        readable: descriptors + ends + streamEnds + streamers.map(\.voice), writable: streamers.map(\.ear),
-        atMost: isBlind ? glance : nanoseconds)
-      var next = 0
-      func take(_ count: Int) -> ArraySlice<Bool> {
-        defer { next += count }
-        return readable[next..<(next + count)]
-      }
-      others = Array(take(descriptors.count))
-      ended = zip(handlers, take(handlers.count)).map { $1 || isBlind && $0.hasEnded }
-      let streamEnded = zip(streamers, take(streamers.count)).map { $1 || isBlind && $0.hasEnded }
-      let said = Array(take(streamers.count))
-      streams = streamers.indices.map {
-        StreamSign(hasSaid: said[$0], hasEnded: streamEnded[$0], listens: writable[$0])
-      }
+      (isReadable, isWritable) = try wait(
+        readable: descriptors + processes.map(\.descriptor) + streamers.map(\.output.descriptor),
+        writable: streamers.map(\.input.descriptor), atMost: isBlind ? shortWait : nanoseconds)
+      hasEnded = zip(processes, isReadable.dropFirst(descriptors.count)).map { $1 || isBlind && $0.hasEnded }
     } catch {
-      _ = try? waitReadable([], atMost: glance)
-      others = descriptors.map { $0 != nil }
-      ended = handlers.map(\.hasEnded)
-      streams = streamers.map { StreamSign(hasSaid: true, hasEnded: $0.hasEnded, listens: true) }
+      _ = try? waitReadable([], atMost: shortWait)
+      isReadable =
+        descriptors.map { $0 != nil } + [Bool](repeating: true, count: processes.count + streamers.count)
+      isWritable = [Bool](repeating: true, count: streamers.count)
+      hasEnded = processes.map(\.hasEnded)
+    }
+    readable = Array(isReadable.prefix(descriptors.count))
+    ended = Array(hasEnded.prefix(handlers.count))
+    streams = zip(isReadable.suffix(streamers.count), zip(isWritable, hasEnded.suffix(streamers.count))).map {
+      StreamEvents(isReadable: $0, isWritable: $1.0, hasEnded: $1.1)
     }
   }
 }

@@ -1,9 +1,8 @@
-// What a streaming handler is told of a letter: one line of JSON (post-handler(7)).
+// The line of JSON that a streaming handler reads for a letter (post-handler(7)).
 
 import Linux
 import PostOffice
 
-/// A line for a streaming handler.
 struct StreamMessage: Encodable {
   let attempt, tries: Int
   /// Where the body begins in the file, and how long it is. Bytes.

@@ -1,42 +1,64 @@
-// Whom the watcher serves: topics and mailboxes as they come, change and go.
+// Which topics and mailboxes the watcher serves, as they appear, change and go. inotify's hints say what may have
+// changed; the directories and settings are read to see what is so.
 
 import Linux
 import PostOffice
 import Scheduling
 
+/// What discovery could not see, and when it is repeated.
+struct Discovery {
+  /// Mailboxes that are not served: why.
+  fileprivate var unserved: [Name: PostError.Kind] = [:]
+  /// The topics or mailboxes could not be listed: why.
+  fileprivate var unlisted: PostError.Kind?
+  fileprivate(set) var repeatAt: Int64?
+  fileprivate var pause = MailboxSchedule.firstPause
+
+  /// Why not every mailbox is served; nil if all are.
+  var trouble: PostError.Kind? { unlisted ?? unserved.min { $0.key < $1.key }?.value }
+
+  /// Repeats the discovery after a pause, if the trouble may end by itself. inotify reports settings that were
+  /// corrected.
+  fileprivate mutating func repeatAfter(_ error: PostError) {
+    guard [.tryAgain, .io].contains(error.kind), repeatAt == nil else { return }
+    repeatAt = Clock.monotonic + pause
+    pause = min(2 * pause, MailboxSchedule.longestPause)
+  }
+}
+
 extension Watcher {
-  /// Looks which topics and mailboxes there are, and reads settings anew.
+  /// Lists the topics and mailboxes, and reads all settings again.
   package func discover() {
-    for target in [InotifyWatches.Target.office, .topics, .mailboxes] { watches.add(target) }
-    (unseen, unserved, discoverAt) = (nil, [:], nil)
+    for target in [InotifyWatches.Target.office, .topics, .mailboxes] { inotify.watches.add(target) }
+    (discovery.unlisted, discovery.unserved, discovery.repeatAt) = (nil, [:], nil)
     do throws(PostError) {
       let names = try office.names(in: Layout.topics)
       for name in topics.keys where !names.contains(name) { topics[name] = nil }
       for name in names { open(topic: name) }
       let mailboxes = try office.names(in: Layout.mailboxes)
-      for name in Set(workers.keys).subtracting(mailboxes) { close(name) }
+      for name in Set(workers.names).subtracting(mailboxes) { close(name) }
       for name in mailboxes { open(name, isNew: true) }
     } catch {
       office.warn(error.message)
-      unseen = error.kind
-      comeBack(after: error)
+      discovery.unlisted = error.kind
+      discovery.repeatAfter(error)
     }
-    do throws(PostError) { scheduler.limit = try office.settings().maxHandlers } catch {
+    do throws(PostError) { workers.limitHandlers(to: try office.settings().maxHandlers) } catch {
       office.warn(error.message)
-      comeBack(after: error)
+      discovery.repeatAfter(error)
     }
-    if discoverAt == nil { discoverPause = MailboxSchedule.firstPause }
-    noticeBlindness()
+    if discovery.repeatAt == nil { discovery.pause = MailboxSchedule.firstPause }
+    inotify.warnOfLimit()
   }
 
-  /// Takes what the kernel noticed.
-  /// - Returns: the mailboxes where letters arrived, as far as they are known.
-  /// - Throws: not found, when the spool is gone.
+  /// Takes what inotify reports, and acts on it.
+  /// - Returns: the mailboxes where letters may have arrived.
+  /// - Throws: not found, when the spool was moved or removed; else inotify can no longer be read.
   @discardableResult
   func takeHints() throws(PostError) -> Set<Name> {
-    guard let hints = try watches.hints() else {
+    guard let hints = try inotify.watches.hints() else {
       hintAll()
-      return Set(workers.keys)
+      return Set(workers.names)
     }
     let now = Clock.monotonic
     var mustDiscover = false
@@ -53,22 +75,22 @@ extension Watcher {
       case .accepted(let name): topics[name]?.hint(now)
       case .arrived(let name):
         arrived.insert(name)
-        workers[name]?.mailbox.heard(of: hint.name)
-      case .mailbox(let name): if isNews(hint.name, of: name) { changed.insert(name) }
+        workers[name]?.mailbox.lettersArrived(named: hint.name)
+      case .mailbox(let name): if isForeignChange(of: hint.name, in: name) { changed.insert(name) }
       }
     }
     for name in arrived {
       workers[name]?.isScanned = false
-      workers[name]?.mailbox.window.arrived()
-      workers[name]?.schedule.hint()
+      workers[name]?.hintLetters()
     }
     if mustDiscover { discover() } else { for name in changed { open(name) } }
     return arrived
   }
 
-  /// Whether a change in a mailbox's directory may be somebody else's: settings, a pause, a directory. The sign
-  /// of a broken handler is ours; if it is gone while we think that the handler is broken, somebody resumes.
-  private func isNews(_ entry: Path, of name: Name) -> Bool {
+  /// Whether another process may have changed an entry of a mailbox's directory: settings, a pause, a directory. The
+  /// file that marks a broken handler is ours: when it is gone during its pause, the operator has resumed the
+  /// mailbox.
+  private func isForeignChange(of entry: Path, in name: Name) -> Bool {
     let layout = MailboxLayout(name)
     guard entry == layout.broken.name else { return true }
     guard let worker = workers[name], worker.schedule.pausedUntil != nil else { return false }
@@ -77,9 +99,10 @@ extension Watcher {
     return true
   }
 
+  /// Something may have happened anywhere.
   func hintAll() {
     discover()
-    for worker in workers.values { worker.schedule.hint() }
+    for worker in workers.all { worker.schedule.hint() }
     for topic in topics.values { topic.hint(Clock.monotonic) }
   }
 
@@ -90,10 +113,10 @@ extension Watcher {
     }
   }
 
-  /// Begins to watch a topic, or what has been missing of it.
+  /// Begins to watch a topic, or the part of it that was missing.
   private func open(topic name: Name) {
-    watches.add(.topic(name))
-    watches.add(.accepted(name))
+    inotify.watches.add(.topic(name))
+    inotify.watches.add(.accepted(name))
     if let topic = topics[name] {
       topic.hint(Clock.monotonic)
     } else {
@@ -101,72 +124,46 @@ extension Watcher {
     }
   }
 
-  /// Begins to serve a mailbox, or takes up its changed settings.
-  /// - Parameter isNew: nothing tells that it is changing at this moment.
+  /// Begins to serve a mailbox, or applies its changed settings.
+  /// - Parameter isNew: no hint says that it is changing at this moment.
   private func open(_ name: Name, isNew: Bool = false) {
     guard only?.contains(name) ?? true else { return }
-    watches.add(.mailbox(name))
+    inotify.watches.add(.mailbox(name))
     do throws(PostError) {
       let settings = try office.settings(of: name)
       guard settings.handler != nil || closure != nil else { return close(name) }
-      let mailbox = try office.mailbox(name, completing: isNew)
+      // A reader, which may be killed at any time, writes its log at once; a watcher need not.
+      let mailbox = try office.mailbox(
+        name, completing: isNew, verifiedAtOnce: closure == nil ? BodyCopy.slice : .max, keepsLogBack: true)
       let worker = workers[name]
       let isSame = worker?.mailbox.inode == mailbox.inode
       if !isSame { close(name) }
-      watches.add(.arrived(name))
-      if isSame { worker?.change(settings) } else { add(MailboxWorker(mailbox, settings, key: nextKey)) }
-      unserved[name] = nil
+      inotify.watches.add(.arrived(name))
+      if isSame { worker?.apply(settings) } else { workers.add(mailbox, settings) }
+      discovery.unserved[name] = nil
     } catch let error where error.kind == .notFound {
-      close(name)  // not yet complete, or just removed; its directory tells when that changes
+      close(name)  // not complete yet, or just removed; inotify reports when that changes
     } catch {
       let isServed = workers[name]?.schedule.isOpen == true
-      if !isServed { unserved[name] = error.kind }
+      if !isServed { discovery.unserved[name] = error.kind }
       office.warn(error.message + (isServed ? "; the old settings stay" : "; mailbox \(name) is not served"))
-      comeBack(after: error)
+      discovery.repeatAfter(error)
     }
-  }
-
-  /// Some trouble passes, and nothing tells when. Of settings that are put right we hear.
-  private func comeBack(after error: PostError) {
-    guard [.tryAgain, .io].contains(error.kind), discoverAt == nil else { return }
-    discoverAt = Clock.monotonic + discoverPause
-    discoverPause = min(2 * discoverPause, MailboxSchedule.longestPause)
   }
 
   private func close(_ name: Name) {
-    watches.remove(.arrived(name))
-    unserved[name] = nil
+    inotify.watches.remove(.arrived(name))
+    discovery.unserved[name] = nil
     guard let worker = workers[name] else { return }
     for stream in worker.streams { stream.close() }
-    // With handlers at work the worker stays, for the case that the mailbox is served again.
+    // While it has handlers the worker stays: the mailbox may be served again.
     worker.schedule.isOpen = false
-    closeIfOver(worker)
+    removeIfFinished(worker)
   }
 
-  private func add(_ worker: MailboxWorker) {
-    let key = worker.key
-    worker.mailbox.keepsLog = true  // a reader, which may be killed at any time, writes it at once
-    if closure == nil { worker.mailbox.verifiedAtOnce = BodyCopy.slice }
-    nextKey += 1
-    workers[worker.name] = worker
-    workersByKey[key] = worker
-    changed.insert(key)
-    worker.onChange = { [unowned self] in changed.insert(key) }
-    shareWindows()
-  }
-
-  func remove(_ worker: MailboxWorker) {
-    if workers[worker.name] === worker { workers[worker.name] = nil }
-    workersByKey[worker.key] = nil
-    changed.insert(worker.key)
-    worker.onChange = {}
-    shareWindows()
-  }
-
-  private func shareWindows() {
-    let share = ClaimQueue.share(of: workers.count)
-    for worker in workers.values where worker.mailbox.windowSize != share {
-      worker.mailbox.windowSize = share
-    }
+  /// Removes a worker that was closed, once its last letter is out of its hands.
+  func removeIfFinished(_ worker: MailboxWorker) {
+    guard !worker.schedule.isOpen, worker.schedule.running == 0, worker.streams.isEmpty else { return }
+    workers.remove(worker)
   }
 }

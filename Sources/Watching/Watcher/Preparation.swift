@@ -1,15 +1,15 @@
-// Large letters take long to verify and to copy: the watcher does it a slice at a time, between polls, one letter after
-// the other in turn. So a letter of gigabytes delays no other mailbox.
+// Large letters take long to verify and to copy. The watcher does one slice between two polls, of one letter after
+// another in turn: so a letter of gigabytes delays no other mailbox.
 
 import Linux
 import PostOffice
 
-/// Letters that were claimed together, of which the last is verified, or copied for its handler.
+/// Letters that were claimed together, of which the last is being verified, and copied if its handler reads it.
 final class Preparation {
   fileprivate let claims: [Claim]
   fileprivate let item: WorkItem
   fileprivate let worker: MailboxWorker
-  /// Who gets it; nil: a handler that is started then.
+  /// The handler that gets it; nil: one that is started then.
   let stream: StreamHandler?
   fileprivate let settings: Settings
   fileprivate let body: BodyCopy
@@ -27,8 +27,8 @@ final class Preparation {
 extension Watcher {
   /// Begins to prepare a large letter.
   /// - Parameters:
-  ///   - claims: those that were claimed together with it, itself the last.
-  ///   - copies: its body is to become a handler's standard input.
+  ///   - claims: those that were claimed together, the large letter last.
+  ///   - copies: its body becomes a handler's standard input.
   func prepare(
     _ large: Claim, of claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker,
     for stream: StreamHandler? = nil,
@@ -36,36 +36,36 @@ extension Watcher {
   ) throws(PostError) {
     let body: BodyCopy
     do throws(Letter.Flaw) { body = try BodyCopy(large, copies: copies) } catch {
-      return try spoiled(large, error, of: claims, item, worker)
+      return try dropFlawed(large, error, of: claims, item, worker)
     }
-    preparations.append(Preparation(body, claims, item, worker, stream, copies: copies))
+    work.preparations.append(Preparation(body, claims, item, worker, stream, copies: copies))
     stream?.expected += 1
   }
 
-  /// Takes up the next slice of the letter whose turn it is.
+  /// Prepares the next slice of the letter whose turn it is.
   func prepareSlice() {
-    if preparations.isEmpty { return }
-    let next = preparations.removeFirst()
+    if work.preparations.isEmpty { return }
+    let next = work.preparations.removeFirst()
     do throws(PostError) { try prepareSlice(of: next) } catch {
       office.warn("mailbox \(next.worker.name): \(error.message)")
-      next.worker.isInTrouble(error)
+      next.worker.noteTrouble(error)
     }
-    closeIfOver(next.worker)
+    removeIfFinished(next.worker)
   }
 
   private func prepareSlice(of next: Preparation) throws(PostError) {
-    // It takes long, and much may have changed.
+    // Much may have changed since the last slice.
     guard mayGoOn(next.worker, next.settings), next.stream?.isClosed != true else {
-      return try giveBack(next)
+      return try release(next)
     }
     let file: File?
     do throws(Letter.Flaw) {
-      if !next.body.isOver { try next.body.step() }
-      guard next.body.isOver else { return preparations.append(next) }
-      file = next.copies ? try next.body.take() : nil
+      if !next.body.isComplete { try next.body.copySlice() }
+      guard next.body.isComplete else { return work.preparations.append(next) }
+      file = next.copies ? try next.body.takeFile() : nil
     } catch {
       next.stream?.expected -= 1
-      return try spoiled(next.body.claim, error, of: next.claims, next.item, next.worker)
+      return try dropFlawed(next.body.claim, error, of: next.claims, next.item, next.worker)
     }
     guard let stream = next.stream else { return try run(next.claims, file, next.item, next.worker) }
     stream.expected -= 1
@@ -74,30 +74,42 @@ extension Watcher {
     next.worker.makeRoom()
   }
 
-  private func giveBack(_ next: Preparation) throws(PostError) {
-    next.stream?.expected -= 1
-    do throws(PostError) { try release(next.claims, next.item, next.worker) } catch {
-      // It shows to be held for as long as the stream lives.
-      next.stream?.close()
+  private func release(_ preparation: Preparation) throws(PostError) {
+    preparation.stream?.expected -= 1
+    do throws(PostError) {
+      try settleAll(preparation.claims, preparation.item, .release, preparation.worker)
+    } catch {
+      preparation.stream?.close()  // the letter counts as claimed for as long as the stream lives
       throw error
     }
   }
 
-  /// A claimed letter is not what was sent, or cannot be read. The others of its batch go on.
-  /// - Throws: what makes the mailbox pause.
-  func spoiled(
+  /// Releases all letters that are being prepared.
+  func releasePreparations() {
+    let released = work.preparations
+    work.preparations = []
+    for preparation in released {
+      do throws(PostError) { try release(preparation) } catch { office.warn(error.message) }
+      removeIfFinished(preparation.worker)
+    }
+  }
+
+  /// Sets a claimed letter aside that is corrupt, or releases one that cannot be read. The others that were claimed
+  /// with it go to their handler.
+  /// - Throws: what makes the mailbox pause. Then the others are released.
+  func dropFlawed(
     _ claim: Claim, _ flaw: Letter.Flaw, of claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker
   ) throws(PostError) {
     let mailbox = worker.mailbox
     var trouble: PostError?
-    var isOurs = true
+    var isClaimed = true
     switch flaw {
     case .corrupt(let how):
       do throws(PostError) {
-        let told = try mailbox.setAside(claim.entry.path, from: mailbox.layout[.cur], because: how)
-        if let told { office.warn(told.message) }
+        let warning = try mailbox.setAside(claim.entry.path, from: mailbox.layout[.cur], because: how)
+        if let warning { office.warn(warning.message) }
         worker.giveUp(claim, of: item, due: nil)
-        isOurs = false
+        isClaimed = false
       } catch { trouble = error }
     case .errno(let errno):
       let cause = PostError(errno, "cannot read letter \(claim.letter.id)")
@@ -107,28 +119,19 @@ extension Watcher {
         office.warn(cause.message)
       }
       if cause.kind != .tryAgain {
-        mailbox.unreadable.insert(EntryName(claim.letter.id, attempt: claim.attempt - 1).path)
+        mailbox.skip(claim)
       }
     }
-    if isOurs {
-      do throws(PostError) { try release([claim], item, worker) } catch { trouble = trouble ?? error }
+    if isClaimed {
+      do throws(PostError) { try settleAll([claim], item, .release, worker) } catch {
+        trouble = trouble ?? error
+      }
     }
     let rest = Array(claims.dropLast())
-    if trouble != nil {
-      try release(rest, item, worker)
-    } else if !rest.isEmpty {
-      try start(rest, item, worker)
+    if let trouble {
+      try settleAll(rest, item, .release, worker)
+      throw trouble
     }
-    if let trouble { throw trouble }
-  }
-
-  /// Gives all back that are being prepared.
-  func dropPreparations() {
-    let dropped = preparations
-    preparations = []
-    for one in dropped {
-      do throws(PostError) { try giveBack(one) } catch { office.warn(error.message) }
-      closeIfOver(one.worker)
-    }
+    if !rest.isEmpty { try start(rest, item, worker) }
   }
 }

@@ -1,118 +1,131 @@
-// How the watcher ends its claims: the handler's verdict is written down, or kept until it can be.
+// How the watcher settles its claims: a handler ends, its verdict is judged, and the letter moves. From the exit of an
+// exec handler to the rename: finish -> Watcher.settle -> Claim.settle -> Mailbox.carryOut -> LetterMoves.move ->
+// rename.
+//
+// A letter that was handled and cannot be moved, mostly because the disk is full, stays claimed, and the watcher
+// settles it later (CrashSafety I26): until then no other process handles it, and no other letter takes its place. A
+// batch is done as a whole; if it fails, each of its letters is handled alone, for one of them may have spoiled it for
+// all.
 
 import Linux
 import PostOffice
 
+extension MailboxWorker.Unsettled {
+  init(_ claim: Claim, _ item: WorkItem, _ verdict: Verdict, _ settings: Settings, _ stderr: [UInt8] = []) {
+    self.init(claim: claim, item: item, verdict: verdict, settings: settings, stderr: stderr)
+  }
+}
+
 extension Watcher {
-  /// Ends a claim.
-  func end(
-    _ claim: Claim, _ item: WorkItem, _ verdict: Verdict, _ worker: MailboxWorker, _ words: [UInt8] = [],
-    _ settings: Settings? = nil
-  ) throws(PostError) {
-    let settings = settings ?? worker.settings
-    try end(
-      MailboxWorker.Unsettled(claim: claim, item: item, verdict: verdict, settings: settings, words: words),
-      worker)
-  }
-
-  /// Ends claims that were made together in the same way.
-  /// - Throws: the last trouble, after everything else was done; others are told.
-  func endAll(
-    _ claims: [Claim], _ item: WorkItem, _ verdict: Verdict, _ worker: MailboxWorker, _ words: [UInt8] = []
-  ) throws(PostError) {
-    try office.forEach(claims) { (claim) throws(PostError) in try end(claim, item, verdict, worker, words) }
-  }
-
-  /// Gives letters back, no attempt spent.
-  func release(_ claims: [Claim], _ item: WorkItem, _ worker: MailboxWorker) throws(PostError) {
-    try office.forEach(claims) { (claim) throws(PostError) in
-      defer { worker.giveUp(claim, of: item, due: nil) }
-      settled[worker.key] = worker
-      try claim.release()
-      worker.mailbox.window.cameBack()
-      worker.schedule.hint()  // it waits again
-      tell("\(worker.name): letter \(claim.letter.id) given back")
-    }
-  }
-
-  /// Ends a claim. If that cannot be written down for now, the letter stays in our hands, and it is tried again.
-  private func end(_ end: MailboxWorker.Unsettled, _ worker: MailboxWorker) throws(PostError) {
+  /// Settles a claim. If that cannot be written down now, the letter stays claimed, and is settled later.
+  func settle(_ end: MailboxWorker.Unsettled, _ worker: MailboxWorker) throws(PostError) {
+    let settlement: Settlement
     do throws(PostError) {
-      let due = try settle(end.claim, end.verdict, end.settings, worker, end.words)
-      worker.giveUp(end.claim, of: end.item, due: due)
+      settlement = try end.claim.settle(end.verdict, settings: end.settings, stderr: end.stderr)
     } catch {
-      if worker.mailbox.isInHands(end.claim) {
+      if end.claim.isUnsettled {
         worker.keep(end)
-        burdened[worker.key] = worker
+        pending.unsettled[worker.key] = worker
       } else {
-        worker.giveUp(end.claim, of: end.item, due: nil)  // somebody took it away
+        worker.giveUp(end.claim, of: end.item, due: nil)  // another process took the letter away
       }
       throw error
     }
+    pending.noteSettlement(of: worker)
+    record(settlement, of: end, worker)
+    worker.giveUp(end.claim, of: end.item, due: settlement.due.map { Mailbox.monotonic($0) })
   }
 
-  /// Writes down what could not be written down before.
+  /// Counts and reports a settlement, and tells the schedule what follows from it.
+  private func record(_ settlement: Settlement, of end: MailboxWorker.Unsettled, _ worker: MailboxWorker) {
+    let id = end.claim.letter.id
+    let attempt = "attempt \(end.claim.attempt) of \(end.settings.tries): \(end.verdict.reason ?? "")"
+    switch (settlement.place, end.verdict) {
+    case (.done, _):
+      counts.done += 1
+      tell("\(worker.name): letter \(id) done")
+    case (.failed, _):
+      counts.failed += 1
+      office.warn("mailbox \(worker.name): letter \(id) failed, \(attempt)")
+    case (.later, _):
+      counts.retried += 1
+      office.warn("mailbox \(worker.name): letter \(id) will be tried again, \(attempt)")
+    case (_, .broken(let reason)): worker.markBroken(reason, now: Clock.monotonic)
+    default:
+      worker.schedule.hint()  // it waits again
+      tell("\(worker.name): letter \(id) given back")
+    }
+  }
+
+  /// Settles claims that were made together in the same way.
+  /// - Throws: the last trouble, after everything else was done; others are reported.
+  func settleAll(
+    _ claims: [Claim], _ item: WorkItem, _ verdict: Verdict, _ worker: MailboxWorker, _ stderr: [UInt8] = []
+  ) throws(PostError) {
+    try office.forEach(claims) { (claim) throws(PostError) in
+      try settle(.init(claim, item, verdict, worker.settings, stderr), worker)
+    }
+  }
+
+  /// Settles what could not be written down before.
   func settleRest(_ worker: MailboxWorker) {
-    burdened[worker.key] = nil
+    pending.unsettled[worker.key] = nil
     for rest in worker.takeUnsettled() {
-      do throws(PostError) { try end(rest, worker) } catch {
+      do throws(PostError) { try settle(rest, worker) } catch {
         let id = rest.claim.letter.id
-        office.warn("\(error.message); letter \(id) was handled, and is held until that can be written down")
-        worker.isInTrouble(error)
+        office.warn(
+          "\(error.message); letter \(id) was handled, and stays claimed until that can be written down")
+        worker.noteTrouble(error)
       }
     }
-    closeIfOver(worker)
+    removeIfFinished(worker)
   }
 
-  /// A worker that is served no longer goes with its last letter.
-  func closeIfOver(_ worker: MailboxWorker) {
-    guard !worker.schedule.isOpen, worker.schedule.running == 0, worker.streams.isEmpty else { return }
-    remove(worker)
-  }
+  // MARK: A handler's end
 
-  /// Ends a handler's work.
-  func finish(_ job: Job) throws(PostError) {
-    let (handler, worker) = (job.handler, job.worker)
-    defer { closeIfOver(worker) }
-    let over: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
-    do throws(Errno) { over = try handler.finish() } catch {
-      for claim in handler.claims + job.rest { worker.giveUp(claim, of: job.item, due: nil) }
+  /// Reaps a handler that has ended, and settles its letters.
+  func finish(_ job: RunningWork.Job) throws(PostError) {
+    let (handler, worker, item) = (job.handler, job.worker, job.item)
+    defer { removeIfFinished(worker) }
+    let end: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
+    do throws(Errno) { end = try handler.finish() } catch {
+      for claim in handler.claims + job.rest { worker.giveUp(claim, of: item, due: nil) }
       throw PostError(error, "cannot tell how a handler of mailbox \(worker.name) ended")
     }
-    if !over.words.isEmpty { relay(worker.name, over.words) }
-    guard let verdict = over.verdict else {
-      return try release(handler.claims + job.rest, job.item, worker)
+    if !end.standardError.isEmpty { relay(worker.name, end.standardError) }
+    guard let verdict = end.verdict else {
+      return try settleAll(handler.claims + job.rest, item, .release, worker)
     }
-    if handler.claims.count > 1 { return try finishBatch(job, verdict, over.words) }
+    if handler.claims.count > 1 { return try finishBatch(job, verdict, end.standardError) }
     let claim = handler.claims[0]
-    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.startedAt)
+    let judged = worker.judge(verdict, on: claim, after: Clock.monotonic - handler.process.startedAt)
     do throws(PostError) {
-      try end(claim, job.item, judged, worker, over.words, handler.settings)
+      try settle(.init(claim, item, judged, handler.settings, end.standardError), worker)
     } catch {
-      do throws(PostError) { try release(job.rest, job.item, worker) } catch { office.warn(error.message) }
+      do throws(PostError) { try settleAll(job.rest, item, .release, worker) } catch {
+        office.warn(error.message)
+      }
       throw error
     }
-    try goOn(with: job.rest, after: judged, job.item, worker, handler.settings)
+    try goOn(with: job.rest, after: judged, item, worker, handler.settings)
   }
 
-  /// A batch is done as a whole; else its letters are tried one by one, for it may be one of them that
-  /// spoils it for all.
-  private func finishBatch(_ job: Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
+  private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ stderr: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
     guard BatchPolicy.splits(after: verdict) else {
       if verdict == .done { worker.markWorking() }
-      return try endAll(claims, job.item, verdict, worker, verdict == .done ? [] : words)
+      return try settleAll(claims, job.item, verdict, worker, stderr)
     }
     office.warn(
-      "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(verdict.reason); now each of them alone"
+      "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(verdict.reason ?? ""); now each of them alone"
     )
     try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
   }
 
-  /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, they may be
-  /// meant for another kind of handler by now.
+  /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, the letters
+  /// may be meant for another kind of handler by now.
   func mayGoOn(_ worker: MailboxWorker, _ settings: Settings) -> Bool {
-    stopping == nil && worker.schedule.isOpen && !worker.schedule.isPausedByHand
+    !isStopping && worker.schedule.isOpen && !worker.schedule.isPausedByHand
       && settings == worker.settings
   }
 
@@ -123,38 +136,8 @@ extension Watcher {
   ) throws(PostError) {
     guard let next = rest.first else { return }
     guard mayGoOn(worker, settings), BatchPolicy.goesOn(after: verdict, in: settings.order) else {
-      return try release(rest, item, worker)
+      return try settleAll(rest, item, .release, worker)
     }
     try run([next], nil, item, worker, rest: Array(rest.dropFirst()))
-  }
-
-  /// - Returns: when the letter is to be tried again, if it is.
-  private func settle(
-    _ claim: Claim, _ verdict: Verdict, _ settings: Settings, _ worker: MailboxWorker, _ words: [UInt8]
-  ) throws(PostError) -> Int64? {
-    let id = claim.letter.id
-    let settlement = try claim.settle(verdict, settings: settings, words: words)
-    unsynced[worker.key] = worker
-    settled[worker.key] = worker
-    if case .broken(let reason) = verdict {
-      worker.mailbox.window.cameBack()
-      worker.markBroken(reason, now: Clock.monotonic)
-      return nil
-    }
-    let attempt = "attempt \(claim.attempt) of \(settings.tries)"
-    switch settlement {
-    case .done:
-      counts.done += 1
-      tell("\(worker.name): letter \(id) done")
-    case .failed:
-      counts.failed += 1
-      office.warn("mailbox \(worker.name): letter \(id) failed, \(attempt): \(verdict.reason)")
-    case .later(let time):
-      counts.retried += 1
-      office.warn("mailbox \(worker.name): letter \(id) will be tried again, \(attempt): \(verdict.reason)")
-      return Mailbox.monotonic(time)
-    case .released: break
-    }
-    return nil
   }
 }

@@ -45,7 +45,7 @@ final class ForegroundCommand {
       return (nil, false)
     }
     let wasStopped = wait(for: handler)
-    let end: (verdict: Verdict?, exit: Child.Exit, words: [UInt8])
+    let end: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
     do throws(Errno) { end = try handler.finish() } catch {
       throw PostError(error, "cannot tell how \(name) ended")
     }
@@ -68,7 +68,7 @@ final class ForegroundCommand {
       while (try? signals.next()) != nil { wasStopped = true }
       if wasStopped { handler.stop(now: Clock.monotonic) }
       if ended[0] { return wasStopped }
-      handler.tend(now: Clock.monotonic)
+      handler.enforceLimits(now: Clock.monotonic)
     }
   }
 

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Two claimers and a reclaimer, each stopped at any of its system calls while the others go on: what a living holder has
-/// is given to nobody else. `make test` tries some, in an order that its seed tells, `make faults` ten times as
+/// is given to nobody else. `make test` tries some, in an order that its seed tells, `make faults` many times as
 /// many, `make acceptance` all pairs.
 @Suite(.needsPtrace) struct ClaimPairsTests {
   /// Those who meet; the letters are the numbers 1 and 2, the first may be in the hands of a holder that has died.
@@ -35,7 +35,7 @@ import Testing
 
   private static let takesAll = Host.environment("POST_PAIRS") != nil
   /// How long one meeting goes on otherwise, nanoseconds.
-  private static let patience: Int64 = Stage.isThorough ? 20_000_000_000 : 2_000_000_000
+  private static let patience: Int64 = Seeded.takesAll ? 20_000_000_000 : 1_000_000_000
 
   /// Calls that neither change what others see, nor look at what others change: to stop before one is to stop before
   /// the next.

@@ -4,43 +4,35 @@ import TestKit
 import Testing
 
 /// Every system call of every command fails, with every error it can return, once and from then on. An exit
-/// code of 0 must be true; any other has a message, and the letter is with all or with none.
+/// code of 0 must be true; any other has a message, and the letter is with all or with none. `make test` tries some.
 @Suite(.needsPtrace) struct ErrorTests {
-  /// How many faults of each call are tried. The others follow with the other calls of its kind.
-  private static let share = Stage.isThorough ? Int.max : 1
+  /// How many faults of each scenario `make test` tries.
+  private static let share = 10
 
-  /// Directories grow on a disk only, so scenarios of bags take long: `make test` tries some, `make faults` all.
-  private static let scenarios = Scenario.all.filter { scenario in
-    Stage.isThorough || !scenario.name.hasPrefix("bags: ") || usual.contains(scenario.name)
-  }
-  private static let usual = [
-    "bags: sweep seals", "bags: read", "bags: retry", "bags: sweep puts back all of a bag",
-  ]
-
-  @Test(arguments: scenarios)
+  @Test(arguments: Scenario.chosen(for: .errors))
   func anErrorAtAnyCallLosesTearsAndHalvesNothing(scenario: Scenario) throws {
     let stage = try Stage(scenario)
-    var (faults, survived) = (0, 0)
-    var next = [String: Int]()
-    for (index, call) in try stage.calls(where: { _ in true }) {
-      let possible = Fault.possible(for: call)
-      let first = next[call.name, default: 0]
-      let count = min(possible.count, ErrorTests.share)
-      next[call.name] = first + count
-      for turn in first..<first + count {
-        let fault = possible[turn % possible.count]
-        try stage.reset()
-        guard let ended = try run(stage, fault, at: index, call.name) else { continue }
-        faults += 1
-        if ended.code == scenario.success { survived += 1 }
-        let place: Comment = "\(call.name), call \(index), \(fault)\nexit \(ended.code): \(ended.errors)"
-        try judge(stage, ended, index, place)
-      }
+    let seed = Seeded.anySeed
+    var dice = Seeded(seed)
+    let possible = try stage.calls().enumerated().flatMap { index, call in
+      Fault.possible(for: call).map { (index: index, name: call.name, fault: $0) }
     }
-    print("errors, \(scenario.name): \(faults) faults, \(survived) of them survived; \(stage.toll.words)")
+    var (faults, survived) = (0, 0)
+    for (index, name, fault) in dice.part(of: possible, atMost: ErrorTests.share) {
+      try stage.reset()
+      guard let ended = try run(stage, fault, at: index, name) else { continue }
+      faults += 1
+      if ended.code == scenario.success { survived += 1 }
+      let place: Comment =
+        "\(name), call \(index), \(fault); seed \(seed)\nexit \(ended.code): \(ended.errors)"
+      try judge(stage, ended, index, place)
+    }
+    print(
+      "errors, \(scenario.name): \(faults) of \(possible.count) faults, \(survived) of them survived; "
+        + "\(stage.toll.words); seed \(seed)")
   }
 
-  @Test(arguments: Scenario.all)
+  @Test(arguments: Scenario.chosen(for: .errors))
   func interruptionsAndShortTransfersChangeNothing(scenario: Scenario) throws {
     let stage = try Stage(scenario)
     try stage.reset()

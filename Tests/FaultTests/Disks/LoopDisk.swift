@@ -70,10 +70,10 @@ enum FileSystem: String, CaseIterable, Sendable {
 }
 
 extension Trait where Self == ConditionTrait {
-  static func needs(_ system: FileSystem) -> Self {
+  static var needsFileSystems: Self {
     .enabled(
-      if: system.isHere,
-      "\(system.rawValue) is not tried: no mkfs for it, or no root, loop devices, fsfreeze or perl here")
+      if: FileSystem.allCases.contains(where: \.isHere),
+      "no disk is cut off: no mkfs, or no root, loop devices, fsfreeze or perl here")
   }
 }
 

@@ -63,11 +63,11 @@ final class CallRecorder {
   /// - Parameter interfering: decides about each call, knowing how many of its steps were recorded so far.
   @discardableResult
   func record(
-    _ words: [Path], input: String = "", environment: [String: String] = [:],
+    _ words: [Path], input: [UInt8] = [], environment: [String: String] = [:],
     interfering: (Call, Traced, _ steps: Int) throws -> Interference = { _, _, _ in .none }
   ) throws -> Sandbox.Run {
     trace.begin = trace.steps.count
-    let traced = try Traced(box, words, input: Array(input.utf8), environment: environment)
+    let traced = try Traced(box, words, input: input, environment: environment)
     calls: while let call = try traced.next() {
       switch try interfering(call, traced, trace.steps.count - trace.begin) {
       case .none: break

@@ -37,8 +37,9 @@ import Testing
     var (count, left) = (0, 0)
     let commands = try CutRecording.commands.get()
       .filter { !$0.scenario.hasAway && $0.name != "send, 20 mailboxes" }
-    let afterKills = try CutSuccession.recordings.get().shuffled(using: &dice).prefix(16)
-    for (recordings, states) in [(commands, 2), (Array(afterKills), 1)] {
+    let afterKills = try Succession.recordings.get().shuffled(using: &dice)
+      .prefix(Seeded.takesAll ? 16 : 6)
+    for (recordings, states) in [(commands, Seeded.takesAll ? 2 : 1), (Array(afterKills), 1)] {
       for recording in recordings {
         for state in draw(states, from: recording, &dice, where: \.faults.isEmpty) {
           let site = try CrashSite(state, of: recording, isTorn: false, &dice)
@@ -59,7 +60,7 @@ import Testing
   ])
   func whatTheJudgeRefusesNobodyPutsRight(sync: String, fault: SpoolJudge.Fault) throws {
     var dice = Seeded(seed)
-    let sent = try CutRecording.of("send, 3 mailboxes")
+    let sent = try CutRecording.of("send")
     let index = try #require(sent.trace.indices(of: sync).first)
     let without = sent.with(sent.trace.without(index))
     let states = draw(3, from: without, &dice, where: { $0.faults.contains(fault) })

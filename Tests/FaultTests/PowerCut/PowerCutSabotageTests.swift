@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "send, no mailbox", "send, 1 mailbox", "send, 3 mailboxes", "send, 20 mailboxes", "send, 200 KiB",
+    "send, no mailbox", "send, 1 mailbox", "send", "send, 20 mailboxes", "send a long letter",
   ])
   func withoutASyncOfItsDataALetterIsTorn(name: String) throws {
     let sent = try CutRecording.of(name)
@@ -31,13 +31,13 @@ import Testing
     #expect(findings.count(.torn) > 0, "\(findings)")
   }
 
-  @Test(arguments: ["send, no mailbox", "send, 1 mailbox", "send, 3 mailboxes", "send --lines"])
+  @Test(arguments: ["send, no mailbox", "send, 1 mailbox", "send", "send --lines"])
   func withoutASyncOfNewALetterIsLost(name: String) throws {
     let sent = try CutRecording.of(name)
     let sync = try #require(sent.trace.indices(of: "fsync", "topics/orders/new").first)
     let findings = replay(sent.with(sent.trace.without(sync)))
     #expect(findings.count(.lost) > 0, "\(findings)")
-    if name.hasPrefix("send, 3") { #expect(findings.count(.half) > 0, "\(findings)") }
+    if name == "send" { #expect(findings.count(.half) > 0, "\(findings)") }
   }
 
   @Test func anIDPrintedBeforeTheSyncOfNewIsALie() throws {
@@ -56,7 +56,7 @@ import Testing
     #expect(findings.count(.torn) > 0, "\(findings)")
   }
 
-  @Test(arguments: ["send, 3 mailboxes", "send, 20 mailboxes", "send, a mailbox is gone"])
+  @Test(arguments: ["send", "send, 20 mailboxes", "send, a mailbox is gone"])
   func aLetterMovedToCurBeforeItsLinksAreDurableIsHalfDelivered(name: String) throws {
     let sent = try CutRecording.of(name)
     let rename = try #require(sent.trace.indices(of: "rename spool/topics/orders/new/").first)
@@ -90,19 +90,30 @@ import Testing
     "send: fsync spool", "subscribe: fsync spool",
     // Letters come into a topic's cur/ by rename: one that is not yet there for sure is still in new/.
     "sweep: fsync spool/topics/orders/cur",
+    // What lies in tmp/ was never accepted.
+    "sweep: fsync spool/topics/orders/tmp",
     // Before an exchange. It is missed if the sealer dies and a letter comes: that has a test of its own.
-    "sweep: fsync spool/topics/orders/bags", "subscribe: fsync spool/mailboxes/audit/bags",
+    "sweep: fsync spool/topics/orders/bags", "sweep: fsync spool/topics/orders/bags/cur.00000001xx",
+    "subscribe: fsync spool/mailboxes/audit/bags",
     // Of a letter that may have been leased from a bag. Without it, it may wait in two bags: the judge sees one place.
     "release: syncfs",
   ]
+
+  /// Syncs that these traces need only where a predecessor was killed; `make faults` finds each of them.
+  private static let missedAfterAKill: Set = [
+    "read: fsync spool/mailboxes/stock/bags", "subscribe: fsync spool/topics/orders",
+    "sweep: fsync spool/mailboxes/stock", "sweep: fsync spool/mailboxes/stock/bags",
+    "sweep: fsync spool/mailboxes/stock/new", "sweep: fsync spool/topics/orders",
+    "sweep: fsync spool/topics/orders/new",
+  ]
+
+  private static let sealing = Result { try Succession.recordings(of: "sweep seals, then send") }
 
   /// The empty directory that takes a full one's place must not hang on a name that is not sure: a letter comes into
   /// it at once, and whoever swapped it in may be dead by then.
   @Test(.needsSwelling, arguments: ["mailboxes/stock/bags", "topics/orders/bags"])
   func withoutASyncOfBagsALetterThatComesAfterASealIsLost(bags: String) throws {
-    let recordings = try CutSuccession.recordings.get().filter {
-      $0.name.hasPrefix("sweep seals, then send,")
-    }
+    let recordings = try PowerCutSabotageTests.sealing.get()
     var total = PowerCut.Findings()
     for recording in recordings {
       var trace = recording.trace
@@ -121,7 +132,7 @@ import Testing
 
   /// What left a bag must be gone for sure before the bag goes: else a cut brings neither back.
   @Test func aBagRemovedBeforeItsLettersHaveLeftForSureLosesThem() throws {
-    let read = try CutRecording.of("read --all from bags")
+    let read = try CutRecording.of("bags: read --all")
     var trace = read.trace
     trace.steps.removeAll { $0.isSync && $0.text.contains("/mailboxes/stock/") }
     #expect(replay(read.with(trace)).count(.half) > 0)
@@ -129,7 +140,7 @@ import Testing
 
   /// The same of a large directory, empty by now, that another replaces.
   @Test(.needsSwelling) func aSealOfADirectoryThatOthersHaveNotSyncedLosesWhatTheyPutThere() throws {
-    let recordings = try CutSuccession.recordings.get().filter { $0.name.hasPrefix("send to a full mailbox") }
+    let recordings = try Succession.recordings(of: "send to a full mailbox, then sweep")
     var total = PowerCut.Findings()
     for recording in recordings {
       var trace = recording.trace
@@ -152,8 +163,8 @@ import Testing
   @Test func aSettlementWithoutItsSyncsIsUndone() throws {
     var count = 0
     for recording in try CutRecording.commands.get()
-    where ["read", "done", "fail", "release", "retry"].contains(recording.scenario.words[0])
-      && !recording.scenario.words.contains("--lease")  // claimed only
+    where ["read", "done", "fail", "release", "retry"].contains(recording.scenario.command[0])
+      && !recording.scenario.command.contains("--lease")  // claimed only
     {
       var trace = recording.trace
       trace.steps.removeAll { $0.isSync && ($0.text.contains("/mailboxes/") || $0.text.hasPrefix("syncfs")) }
@@ -163,15 +174,17 @@ import Testing
     #expect(count >= 5)
   }
 
-  /// Each sync of each command is taken away. Somewhere that must be found: in its own trace; or together
-  /// with the others of that folder, if one is enough; or where a dead predecessor has left work.
+  /// Each sync of each command is taken away; `make test` takes one of each command. Somewhere that must be found: in
+  /// its own trace; or together with the others of that folder, if one is enough; or where a dead predecessor has left
+  /// work.
   @Test func everySyncIsMissedWhenItIsTakenAway() throws {
     var (found, doubled) = (0, 0)
     var open = Set<String>()
+    var lot = Seeded(seed)
     for recording in try CutRecording.commands.get() {
-      try #require(replay(recording).isClean)
       let trace = recording.trace
-      for index in trace.steps.indices where index >= trace.begin && trace.steps[index].isSync {
+      let syncs = trace.steps.indices.filter { $0 >= trace.begin && trace.steps[$0].isSync }
+      for index in lot.part(of: syncs, atMost: 1) {
         if !replay(recording.with(trace.without(index))).isClean {
           found += 1
           continue
@@ -185,29 +198,36 @@ import Testing
         }
       }
     }
-    var foundAfterKill = Set<String>()
-    for recording in try CutSuccession.recordings.get() {
-      let trace = recording.trace
-      for index in trace.steps.indices where index >= trace.begin && trace.steps[index].isSync {
-        let name = name(trace.steps[index], of: recording)
-        guard open.contains(name), !foundAfterKill.contains(name) else { continue }
-        if !replay(recording.with(trace.without(index))).isClean { foundAfterKill.insert(name) }
-      }
-    }
+    let foundAfterKill = try Seeded.takesAll ? missedAfterAKill(open) : PowerCutSabotageTests.missedAfterAKill
     let left = open.subtracting(foundAfterKill)
     let spare = left.filter { !PowerCutSabotageTests.isHalfOfASettlement($0) }
     print(
       "power cut, a sync taken away: \(found) found, \(doubled) more if all of that folder are, "
-        + "\(foundAfterKill.count) only after a kill, \(left.count - spare.count) halves of settlements, spare: \(spare.sorted()); seed \(seed)"
-    )
+        + "\(foundAfterKill.intersection(open).sorted()) only after a kill, \(left.count - spare.count) halves of "
+        + "settlements, spare: \(spare.sorted()); seed \(seed)")
     #expect(spare.isSubset(of: PowerCutSabotageTests.spare))
-    #expect(found > 90)
+    #expect(foundAfterKill.isSubset(of: PowerCutSabotageTests.missedAfterAKill))
+    #expect(found > (Seeded.takesAll ? 90 : 20))
+  }
+
+  /// Which of these syncs is missed where a dead predecessor has left work.
+  private func missedAfterAKill(_ open: Set<String>) throws -> Set<String> {
+    var found = Set<String>()
+    for recording in try Succession.recordings.get() {
+      let trace = recording.trace
+      for index in trace.steps.indices where index >= trace.begin && trace.steps[index].isSync {
+        let name = name(trace.steps[index], of: recording)
+        guard open.contains(name), !found.contains(name) else { continue }
+        if !replay(recording.with(trace.without(index))).isClean { found.insert(name) }
+      }
+    }
+    return found
   }
 
   /// Command and place of a sync; letters are `ID`, the spool is `spool`.
   private func name(_ step: CallTrace.Step, of recording: CutRecording) -> String {
     let words = step.text.replacing(recording.scenario.spool, with: "spool").split(separator: "/")
     let place = words.map { $0.contains(".M") || $0.contains(".F") ? "ID" : $0 }.joined(separator: "/")
-    return "\(recording.scenario.words[0]): \(place)"
+    return "\(recording.scenario.command[0]): \(place)"
   }
 }

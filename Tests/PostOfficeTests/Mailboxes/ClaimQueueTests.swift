@@ -88,7 +88,7 @@ import Testing
     let mailbox = try mailbox("10", "11", "12", "13", "14", "15")
     #expect(try order(mailbox, 2) == ["10", "11"])
     try put(["99x"])
-    mailbox.window.cameBack()
+    mailbox.queue.letterMoved(to: .new)
     #expect(try order(mailbox, 3) == ["12", "13", "99x"])
   }
 
@@ -96,8 +96,8 @@ import Testing
     let mailbox = try mailbox("11", "12")
     #expect(try order(mailbox) == ["11", "12"])
     try put(["13", "14x"])
-    mailbox.window.arrived()
-    mailbox.window.cameBack()
+    mailbox.lettersArrived()
+    mailbox.queue.letterMoved(to: .new)
     #expect(try Set(order(mailbox)) == ["13", "14x"])
   }
 
@@ -110,7 +110,7 @@ import Testing
     let mailbox = try mailbox("12", "13", "14", order: .strict)
     #expect(try order(mailbox, 1) == ["12"])
     try put(["11x"])
-    mailbox.window.cameBack()
+    mailbox.queue.letterMoved(to: .new)
     #expect(try order(mailbox) == ["11x", "13", "14"])
   }
 
@@ -120,7 +120,6 @@ import Testing
     #expect(try claim(mailbox, 1).isEmpty)
     if case .letter? = mailbox.block {} else { Issue.record("\(String(describing: mailbox.block))") }
     try first.release()
-    mailbox.window.cameBack()
     #expect(try order(mailbox) == ["11", "12"])
   }
 
@@ -128,7 +127,7 @@ import Testing
     let mailbox = try mailbox("12", "13", "14", order: .strict)
     #expect(try order(mailbox, 1) == ["12"])
     try put([name])
-    mailbox.heard(of: Path(box.entries("new")[0]))
+    mailbox.lettersArrived(named: Path(box.entries("new")[0]))
     #expect(try order(mailbox) == [name, "13", "14"])
   }
 

@@ -119,17 +119,17 @@ import Testing
     var settings = Settings()
     settings.retry = .zero ... .zero
     settings.tries = 3
-    func settle(_ verdict: Verdict) throws -> Settlement {
+    func settle(_ verdict: Verdict) throws -> Place {
       try mailbox.refresh()
-      return try #require(try mailbox.claim()).settle(verdict, settings: settings)
+      return try #require(try mailbox.claim()).settle(verdict, settings: settings).place
     }
-    #expect(try settle(.broken("no such program")) == .released)
+    #expect(try settle(.broken("no such program")) == .new)
     #expect(names(.new) == ["\(id)"])
-    guard case .later = try settle(.retry("busy")) else { throw Failure("not later") }
+    #expect(try settle(.retry("busy")) == .later)
     #expect(names(.later).first?.hasPrefix("\(id),A=1,L=") == true)
-    #expect(try settle(.broken("no such program")) == .released)
+    #expect(try settle(.broken("no such program")) == .new)
     #expect(names(.new) == ["\(id),A=1"])
-    guard case .later = try settle(.retry("busy")) else { throw Failure("not later") }
+    #expect(try settle(.retry("busy")) == .later)
     #expect(try settle(.retry("busy")) == .failed)
     #expect(names(.failed) == ["\(id),A=3"])
     try mailbox.retry(try mailbox.findOne(id.path, in: [.failed]))
@@ -138,7 +138,7 @@ import Testing
     try mailbox.retry(try mailbox.findOne(id.path, in: [.failed]))
     #expect(try settle(.done) == .done)
     #expect(names(.done).first?.hasPrefix("\(id),A=1,D=") == true)
-    let note = try #require(mailbox.note(about: id))
+    let note = try #require(mailbox.notes.read(about: id))
     #expect(note.contains("attempt 3 of 3: busy; no tries left"))
     #expect(note.contains("attempt 1 of 3: bad data; failed for good"))
     #expect(try mailbox.find(id.path).count == 1, "a letter is in one place at a time")
@@ -222,7 +222,7 @@ import Testing
 
   @Test func lookingAnOfficeOverTellsWhatIsWrongAndWhatWasDone() throws {
     let (mailbox, id) = try mailboxWithLetter()
-    try mailbox.move(id.path, from: mailbox.layout[.new], to: .cur, as: EntryName(id, attempt: 1))
+    try mailbox.moves.move(id.path, from: mailbox.layout[.new], to: .cur, as: EntryName(id, attempt: 1))
     func check(repair: Bool) -> [Finding] {
       var found = [Finding]()
       office.check(repair: repair) { if !$0.kind.isRemark { found.append($0) } }

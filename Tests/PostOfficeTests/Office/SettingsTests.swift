@@ -156,20 +156,6 @@ import Testing
     #expect(try read("Handler-Mode: stream\nBatch: 1").lettersAtOnce == 1)
   }
 
-  @Test(arguments: ["1s..10m", "1ms..1ms", "0s", "3s", "1ms..2s"])
-  func delaysAreSpreadByAQuarterAndNeverTooLong(retry: String) throws {
-    let settings = try read("Retry: \(retry)")
-    for attempt in [1, 2, 3, 10, 1000] {
-      let delay = settings.delay(afterAttempt: attempt)
-      let spread = (0..<500).map { _ in settings.spread(delay) }
-      let least = try #require(spread.min())
-      let most = try #require(spread.max())
-      #expect(least >= delay * 0.749 && most <= min(delay * 1.251, settings.retry.upperBound))
-      // Below the longest they really differ, to both sides.
-      if delay * 1.3 < settings.retry.upperBound { #expect(least < delay * 0.85 && most > delay * 1.15) }
-    }
-  }
-
   @Test func windowsLineEndsAreNoPartOfAValue() throws {
     #expect(try read("Tries: 3\r\nHandler: cat\r\n\r\n").handler == "cat")
     #expect(try read("# a comment\r\nTries: 3\r\n").tries == 3)
@@ -197,16 +183,6 @@ import Testing
     var file = SettingsFile(path: "f", text: "# Tries: 3\n")
     file.set("Tries", to: "5")
     #expect(file.text == "# Tries: 3\nTries: 5\n")
-  }
-
-  @Test func delaysDoubleUpToTheLimit() {
-    var settings = Settings()
-    settings.retry = .seconds(1) ... .seconds(10)
-    #expect(
-      (1...7).map { settings.delay(afterAttempt: $0) } == [1, 2, 4, 8, 10, 10, 10].map { .seconds($0) })
-    #expect(settings.delay(afterAttempt: 1_000_000) == .seconds(10))
-    settings.retry = .zero ... .seconds(10)
-    #expect(settings.delay(afterAttempt: 1_000_000) == .zero)
   }
 }
 

@@ -60,8 +60,8 @@ enum Read: Verb {
     try call.exclude(["follow", "peek"])
     if lease != nil { try call.exclude(["lease", "format"]) }
 
-    let mailbox = try call.office().mailbox(name)
-    mailbox.bodyLimit = words == nil && lease == nil ? format.bodyLimit : .max
+    let bodyLimit = words == nil && lease == nil ? format.bodyLimit : .max
+    let mailbox = try call.office().mailbox(name, bodyLimit: bodyLimit)
     if call.has("peek") {
       let shown = try mailbox.peek(limit: limit ?? 1) { (letter, entry) throws(PostError) in
         let attempt = EntryName(entry.name).attempt ?? 0

@@ -46,7 +46,6 @@ enum Watch: Verb {
     }
     let watcher = try Watcher(office, mailboxes: names.isEmpty ? nil : names)
     watcher.untilEmpty = call.has("until-empty")
-    watcher.beat = manager.beat
     if call.isVerbose { watcher.tell = { Streams.error("\(Log.prefix(.info))post: \($0)\n") } }
     watcher.relay = { name, words in
       let begin = Array("\(Log.prefix(.notice))\(name): ".utf8)
@@ -54,7 +53,7 @@ enum Watch: Verb {
         Streams.error(begin + line + [UInt8(ascii: "\n")])
       }
     }
-    try watcher.run(signals: signals.file.descriptor) {
+    try watcher.run(signals: signals.file.descriptor, beat: manager.beat) {
       while let signal = try? signals.next() {
         if signal == .hangUp {
           manager.reportReload()

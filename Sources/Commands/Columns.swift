@@ -1,10 +1,10 @@
-// Plain text in columns for a terminal of 80. Widths are counted in characters, which is right for the
-// narrow ones that help is written in.
+// Plain text in columns for a terminal of 80 columns. Every character counts as one column wide, so help is written in narrow
+// ones.
 
 enum Columns {
   /// No line is longer, unless a single word is.
   static let width = 79
-  /// A left side longer than this has its right side on the next line.
+  /// Behind a left side that is longer than this, the right side begins on the next line.
   static let widestLeft = 24
   static let indent = 2
   static let gap = 2
@@ -26,7 +26,7 @@ enum Columns {
     }
   }
 
-  /// The author's own lines; one that is too long is broken between words, and its rest indented as it was.
+  /// The lines of a text; one that is too long is broken between words, and its rest gets the same indent.
   static func wrapped(_ text: String, width: Int = width) -> [String] {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     return text.isEmpty ? [] : lines.flatMap { broken($0, width: width) }

@@ -1,5 +1,5 @@
-// The parser's words for what is wrong. Every message names the place (program and command) and ends
-// with a remedy; whatever the user typed is shown by Visible.
+// The parser's messages. Each names the place (program and command) and ends with a remedy; what the user typed is shown with
+// `visible`, so it cannot confuse a terminal.
 
 import Text
 
@@ -9,7 +9,7 @@ extension Parser {
     UsageError(message: "\(place): \(message)", command: command)
   }
 
-  /// Ends a message about an unknown name.
+  /// The end of a message about an unknown name.
   func remedy(_ near: [String]) -> String {
     near.isEmpty ? "; see \(place) --help" : "; did you mean \(near.joined(separator: " or "))?"
   }
@@ -18,7 +18,7 @@ extension Parser {
     command.map { "\(grammar.program) \($0.name)" } ?? grammar.program
   }
 
-  /// A word of the synopsis that is not there; `location` continues the sentence.
+  /// An operand of the synopsis that is missing; `location` continues the sentence.
   func missing(_ name: String, _ location: String = "") -> UsageError {
     let article = name.first.map("AEIOU".contains) == true ? "an" : "a"
     return failure("\(article) \(name) is missing\(location); usage: \(grammar.usage(of: command))")
@@ -26,7 +26,7 @@ extension Parser {
 
   func unknownLong(_ name: ArraySlice<UInt8>, _ argument: Bytes) -> UsageError {
     if let elsewhere = flagElsewhere({ $0.isNamed(name) }) { return elsewhere }
-    // The value may be long or secret: show the name alone, unless there is none.
+    // The value may be long or secret: show the name alone, if there is one.
     let shown = name.isEmpty ? argument[...] : argument[..<name.endIndex]
     let near = Suggestion.names(near: name, among: flags.map(\.long)).map { "--" + $0 }
     return failure("unknown option \(shownWord(shown))\(remedy(near))")
@@ -36,7 +36,7 @@ extension Parser {
   func unknownShort(_ argument: Bytes, at index: Int) -> UsageError {
     let unknown = argument[index]
     if let elsewhere = flagElsewhere({ $0.short?.asciiValue == unknown }) { return elsewhere }
-    // One letter is near to nothing, and a byte that is not ASCII is only a part of one.
+    // One letter is near to no name, and a byte that is not ASCII is only a part of a letter.
     let near = argument.count > 3 ? Suggestion.names(near: argument[1...], among: flags.map(\.long)) : []
     let whole = shownWord(argument)
     let letter = unknown < 0x80 && argument.count > 2 ? "-\(shownText([unknown])) in \(whole)" : whole
@@ -64,20 +64,20 @@ extension Parser {
     }
   }
 
-  /// Before the command name only global flags are accepted; one of some command's is merely misplaced.
+  /// The message for a flag that is before the command it belongs to.
   private func flagElsewhere(_ matches: (Flag) -> Bool) -> UsageError? {
     guard command == nil else { return nil }
     for command in grammar.commands {
       guard let flag = command.flags.first(where: matches) else { continue }
       return failure(
-        "option --\(flag.long) goes behind the command name, as in "
+        "option --\(flag.long) belongs after the command name, as in "
           + "\(grammar.program) \(command.name) --\(flag.long)")
     }
     return nil
   }
 }
 
-/// Characters of the user's words shown at most: an argument may be 128 KiB long.
+/// The most characters shown of an argument, which may be 128 KiB long.
 private let shownLimit = 100
 
 func shownText(_ bytes: some Sequence<UInt8>) -> String { visible(Bytes(bytes), limit: shownLimit) }

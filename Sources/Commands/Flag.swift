@@ -1,6 +1,6 @@
-// One option and one operand, each declared once. Parsing, help, man page and completions all read
-// these values; none of them keeps a list of its own. They are classes, though nothing ever changes in them: an array
-// of a struct of ours needs metadata that the runtime makes at first use, and that takes longer than to parse.
+// One option and one operand, each declared once: parsing and help read these values and keep no list of their own. They are
+// classes, though nothing in them ever changes: an array of a struct of ours needs metadata that the runtime makes at first
+// use, and that takes longer than to parse.
 
 /// An argument as the kernel passed it: Linux paths and texts need not be UTF-8.
 package typealias Bytes = [UInt8]
@@ -23,7 +23,7 @@ package final class Flag: Sendable {
   package let short: Character?
   /// What value it takes.
   package let value: Argument
-  /// One line or several; may say the default. Lines too long for the help column are wrapped.
+  /// One line or several; says the default, if there is one. Lines too long for the help column are wrapped.
   package let help: String
   /// May be given more than once. Otherwise a second one is a usage error.
   package let repeats: Bool
@@ -48,7 +48,7 @@ package final class Flag: Sendable {
     }
   }
 
-  /// Whether the bytes are exactly its long name. Bytes, not String: no canonical equivalence here.
+  /// Whether the bytes are exactly its long name. Bytes: strings that differ in them may be equal.
   func isNamed(_ name: some Sequence<UInt8>) -> Bool {
     long.utf8.elementsEqual(name)
   }
@@ -65,7 +65,7 @@ package final class Operand: Sendable {
   package let name: String
   /// How many words it stands for.
   package let arity: Arity
-  /// A line for the operands section of the help; empty when the name says enough.
+  /// A line for the operands section of the help; empty if the name says enough.
   package let help: String
 
   package init(_ name: String, _ arity: Arity = .one, help: String = "") {

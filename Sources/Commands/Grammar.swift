@@ -1,5 +1,5 @@
-// The table: a program, its commands and their flags, declared once as a value. It knows how to
-// spell itself and to find things by name; what it means to run a command is the caller's business.
+// A program, its commands and their flags, declared once. It knows its usage lines and finds commands by name; running a
+// command is the caller's business.
 
 /// A command line to copy, and what it does.
 package final class Example: Sendable {
@@ -19,7 +19,7 @@ package final class Command: Sendable {
   package let name: String
   /// Its operands, in order.
   package let operands: [Operand]
-  /// What may follow `--`, such as `COMMAND [ARG...]`; nil when `--` merely ends the options.
+  /// What may follow `--`, such as `COMMAND [ARG...]`; nil if `--` only ends the options.
   package let trailing: String?
   /// One line, lower-case start, no full stop.
   package let summary: String
@@ -47,7 +47,7 @@ package final class Command: Sendable {
 package struct Grammar: Sendable {
   /// The program's name, as errors and usage lines show it.
   package var program: String
-  /// What `--version` shows; printing it is the caller's business.
+  /// What the caller prints for `--version`.
   package var version: String
   /// One line, lower-case start, no full stop.
   package var summary: String
@@ -55,7 +55,7 @@ package struct Grammar: Sendable {
   package var flags: [Flag]
   /// In the order help shows them.
   package var commands: [Command]
-  /// The end of the top-level help: exit codes, environment. Wrapped by its author; may be empty.
+  /// The end of the top-level help: exit codes, environment; may be empty.
   package var footer: String
 
   package init(
@@ -66,8 +66,7 @@ package struct Grammar: Sendable {
     (self.summary, self.footer) = (summary, footer)
   }
 
-  /// All that is accepted behind that command, or before any: its own flags, the global ones, and
-  /// `--help` and `--version`.
+  /// The flags that are accepted after that command, or before any: its own, the global ones, `--help` and `--version`.
   package func flags(of command: Command?) -> [Flag] {
     (command?.flags ?? []) + flags + [.help, .version]
   }

@@ -1,5 +1,4 @@
-// The table as a reader sees it with --help: sections between empty lines, each ending the text with a
-// newline. The words are the table's; only the arrangement is made here.
+// The text of --help: sections with empty lines between them. The words are those of the grammar; this file arranges them.
 
 extension Grammar {
   /// The program's help: usage, a line for each command, global options, footer.
@@ -46,7 +45,7 @@ extension Grammar {
     }
   }
 
-  /// Text by its author's paragraphs, each wrapped anew.
+  /// Paragraphs, each wrapped to the width.
   private func paragraphs(_ text: String) -> [String] {
     var paragraphs = [""]
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -56,7 +55,7 @@ extension Grammar {
     return Array(wrapped.joined(separator: [""]))
   }
 
-  /// A summary stands in lists as it is; alone it is a sentence.
+  /// A summary as a sentence of its own.
   private func sentence(_ summary: String) -> String {
     summary.isEmpty ? "" : summary.prefix(1).uppercased() + summary.dropFirst() + "."
   }

@@ -1,5 +1,5 @@
-// What a command line turned out to mean. An invocation answers for the flags its grammar declares;
-// asked for any other it traps, because that is a typo in our own code and not the user's.
+// What a command line means. An invocation knows the flags that its grammar declares; asked for any other it traps, because
+// that is a typo in our own code.
 
 /// What the arguments ask for.
 package enum Parsed: Sendable {
@@ -11,7 +11,7 @@ package enum Parsed: Sendable {
   case run(Invocation)
 }
 
-/// One well-formed command line: the number of operands fits the synopsis, and every flag is declared.
+/// One well-formed command line: its operands fit the synopsis, and its flags are declared.
 package final class Invocation: Sendable {
   struct Given: Sendable {
     var long: String
@@ -22,7 +22,7 @@ package final class Invocation: Sendable {
   package let command: Command
   /// In the order given, as many as the synopsis allows.
   package let operands: [Bytes]
-  /// The words behind `--`, never empty; nil without `--`, or for a command that takes none.
+  /// The words after `--`, never empty; nil without `--`, or for a command that takes none.
   package let trailing: [Bytes]?
   let given: [Given]
   let declared: [String]
@@ -37,7 +37,7 @@ package final class Invocation: Sendable {
     !occurrences(of: long).isEmpty
   }
 
-  /// The value of the last one given; nil when there is none, or it came without its optional value.
+  /// The last value given; nil if there is none, or the flag came without its optional value.
   package func value(_ long: String) -> Bytes? {
     occurrences(of: long).last?.value
   }
@@ -53,7 +53,7 @@ package final class Invocation: Sendable {
   }
 }
 
-/// A command line that cannot be understood. Nothing has happened yet.
+/// A command line that cannot be understood. Nothing has been done yet.
 package struct UsageError: Error {
   /// One printable line that names the place and the remedy, without a newline.
   package let message: String

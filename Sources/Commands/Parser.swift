@@ -1,11 +1,11 @@
-// Arguments in, meaning out, by the GNU conventions: options and operands in any order, `--long value`,
-// `--long=value`, `-n5`, `-n 5`, `-qv`, `-` is an operand, `--` ends the options. One pass from left to
-// right: the first mistake is the one reported, and help asked for before it wins. Pure: no I/O.
+// Parses arguments by the GNU conventions: options and operands in any order, `--long value`, `--long=value`, `-n5`, `-n 5`,
+// `-qv`; `-` is an operand, `--` ends the options. One pass from left to right: the first mistake is reported, unless help was
+// asked for before it. Pure: no I/O.
 
 import Text
 
 extension Grammar {
-  /// Understands a command line, the program's own name left out.
+  /// Parses a command line, without the program's own name.
   package func parse(_ arguments: [Bytes]) throws(UsageError) -> Parsed {
     try Parser(grammar: self, arguments: arguments).parse()
   }
@@ -14,15 +14,15 @@ extension Grammar {
 final class Parser {
   let grammar: Grammar
   let arguments: [Bytes]
-  /// The arguments before this one are understood.
+  /// The arguments before this one are parsed.
   var position = 0
   var command: Command?
-  /// What is accepted at this place: grows when the command is known.
+  /// The flags that are accepted here: more once the command is known.
   var flags: [Flag]
   var given: [Invocation.Given] = []
   var operands: [Bytes] = []
   var trailing: [Bytes]?
-  /// `--wait=5` when `--wait 5` was typed: the 5 is an operand, and perhaps not meant as one.
+  /// `--wait=5` if `--wait 5` was typed: the 5 is an operand, and perhaps not meant as one.
   var perhapsMeant: String?
 
   static let dash = UInt8(ascii: "-")
@@ -70,7 +70,7 @@ final class Parser {
     throw failure("unknown command \(shownWord(word))\(remedy(near))")
   }
 
-  /// - Returns: an answer when it asks for help or the version.
+  /// - Returns: an answer, if it asks for help or the version.
   private func long(_ argument: Bytes) throws(UsageError) -> Parsed? {
     let name = argument.dropFirst(2).prefix { $0 != Self.equals }
     guard let flag = flags.first(where: { $0.isNamed(name) }) else {
@@ -108,7 +108,7 @@ final class Parser {
     return nil
   }
 
-  /// The next argument, whatever it begins with, by the same conventions.
+  /// The next argument, whatever it begins with.
   private func nextValue(of option: String, _ label: String) throws(UsageError) -> Bytes {
     if let value = next() { return value }
     throw failure("option \(option) needs a value; write \(option) \(label)")
@@ -123,16 +123,16 @@ final class Parser {
     if flag.long == Flag.help.long { return .help(command) }
     if flag.long == Flag.version.long { return .version }
     if !flag.repeats, given.contains(where: { $0.long == flag.long }) {
-      throw failure("option --\(flag.long) is given twice; give it once")
+      throw failure("option --\(flag.long) was given twice; give it once")
     }
     given.append(.init(long: flag.long, value: value))
     return nil
   }
 
-  /// Everything behind `--`, dashes or not.
+  /// Takes everything after `--`, dashes or not.
   private func takeTrailing(_ label: String) throws(UsageError) {
     let words = Array(arguments[position...])
-    if words.isEmpty { throw missing(String(label.prefix { $0 != " " }), " behind --") }
+    if words.isEmpty { throw missing(String(label.prefix { $0 != " " }), " after --") }
     trailing = words
     position = arguments.count
   }

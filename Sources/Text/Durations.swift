@@ -10,7 +10,7 @@ extension Duration {
   private static let limit: Int64 = 36_525 * 86_400_000
 
   /// Reads a whole number and its unit; nil for anything else.
-  package init?(postText text: some StringProtocol) {
+  package init?(postText text: String) {
     guard let length = number(text, in: Duration.units, limit: Duration.limit) else { return nil }
     self = .milliseconds(length)
   }

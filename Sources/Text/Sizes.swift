@@ -6,7 +6,7 @@ package enum Sizes {
   ]
 
   /// Reads a whole number and its unit, in bytes; nil for anything else, or for more than 2^60.
-  package static func bytes(_ text: some StringProtocol) -> Int64? {
+  package static func bytes(_ text: String) -> Int64? {
     number(text.uppercased(), in: units, limit: 1 << 60)
   }
 

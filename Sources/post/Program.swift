@@ -5,69 +5,53 @@ import Linux
 import PostOffice
 
 enum Program {
-  /// Name and version, as `post --version` prints them.
+  /// What `post --version` prints.
   static let nameAndVersion: StaticString = "post 0.1.0\n"
 
-  /// All verbs, in the order of the help text.
-  static let verbs: [any Verb.Type] = [
-    Send.self, Subscribe.self, Unsubscribe.self, Read.self, Done.self, Fail.self, Release.self,
-    Watch.self, Pause.self, Resume.self, List.self, Show.self, Status.self, Retry.self, Replay.self,
+  /// All verbs, in the order of the help text. Not an array: to make one of these takes longer than to parse a command line.
+  static let verbs: InlineArray<_, any Verb.Type> = [
+    Send.self, Subscribe.self, Unsubscribe.self,
+    Read.self, Done.self, Fail.self, Release.self,
+    Watch.self, Pause.self, Resume.self,
+    List.self, Show.self, Status.self,
+    Retry.self, Replay.self,
     Sweep.self, Check.self,
   ]
 
-  /// The verb of this name. Not looked for in the list, for to make that costs more than to parse a command line.
   static func verb(_ name: String) -> (any Verb.Type)? {
-    switch name {
-    case Send.name: Send.self
-    case Subscribe.name: Subscribe.self
-    case Unsubscribe.name: Unsubscribe.self
-    case Read.name: Read.self
-    case Done.name: Done.self
-    case Fail.name: Fail.self
-    case Release.name: Release.self
-    case Watch.name: Watch.self
-    case Pause.name: Pause.self
-    case Resume.name: Resume.self
-    case List.name: List.self
-    case Show.name: Show.self
-    case Status.name: Status.self
-    case Retry.name: Retry.self
-    case Replay.name: Replay.self
-    case Sweep.name: Sweep.self
-    case Check.name: Check.self
-    default: nil
-    }
+    for index in verbs.indices where verbs[index].name == name { return verbs[index] }
+    return nil
   }
 
   /// The grammar of the whole program.
-  static var grammar: Grammar { grammar(of: verbs.map { $0.command }) }
+  static var grammar: Grammar { grammar(of: verbs.indices.map { verbs[$0].command }) }
 
   private static func grammar(of commands: [Command]) -> Grammar {
     Grammar(
       program: "post", version: "\(nameAndVersion)",
-      summary: "The post office for one machine: letters from programs to programs, and none gets lost",
+      summary: "durable publish/subscribe between programs on one machine; no broker, no daemon",
       flags: [
         Flag(
           "spool", value: .required("DIR"),
-          help:
-            "the post office to use; default: $POST_SPOOL, else /var/spool/post if it exists, else ~/.local/state/post"
-        ),
-        Flag("quiet", short: "q", help: "no warnings, only errors"),
-        Flag("verbose", short: "v", help: "tell what is done"),
+          help: """
+            the directory of letters; default: $POST_SPOOL, else /var/spool/post if it exists, else \
+            ~/.local/state/post
+            """),
+        Flag("quiet", short: "q", help: "print errors only, no warnings"),
+        Flag("verbose", short: "v", help: "say what is done"),
       ],
       commands: commands,
       footer: """
-        Exit codes: 0 done, 1 nothing there to read (post check: something found), 64
-        usage, 65 bad data, 66 no such topic, mailbox or letter, 70 bug, 73 cannot
-        create, 74 I/O error, 75 try again (disk full, quota), 77 no permission, 78 bad
-        settings.
+        Exit codes: 0 done, 1 no letter is waiting (post check: something was found),
+        64 wrong usage, 65 bad data, 66 no such topic, mailbox or letter, 70 a bug in
+        post, 73 cannot create, 74 I/O error, 75 try again (disk full, quota), 77 no
+        permission, 78 bad settings.
         """)
   }
 
   static func run(_ arguments: [Bytes]) -> Int32 {
     do throws(PostError) {
-      // The table of one verb is enough for most calls; to build all of them would cost more time
-      // than the rest of the start.
+      // The grammar of one verb is enough for most calls; that of all takes longer than the rest of the start.
       let verb = arguments.isEmpty ? nil : self.verb(String(decoding: arguments[0], as: UTF8.self))
       let grammar = verb.map { self.grammar(of: [$0.command]) } ?? self.grammar
       switch try parse(arguments, grammar) {
@@ -75,10 +59,11 @@ enum Program {
         try print(command.map(grammar.help(for:)) ?? grammar.help())
         return 0
       case .version:
-        return tellVersion()
+        return printVersion()
       case .run(let invocation):
-        let name = invocation.command.name
-        guard let verb = verb ?? self.verb(name) else { return 70 }
+        guard let verb = verb ?? self.verb(invocation.command.name) else {
+          return PostError.Kind.bug.rawValue
+        }
         return try verb.run(CommandContext(invocation))
       }
     } catch {
@@ -87,8 +72,7 @@ enum Program {
     }
   }
 
-  /// Prints name and version.
-  static func tellVersion() -> Int32 {
+  static func printVersion() -> Int32 {
     let text = nameAndVersion
     do throws(Errno) {
       try Streams.output(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))

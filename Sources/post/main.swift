@@ -1,9 +1,9 @@
-// post: the post office for one machine.
+// post: durable publish/subscribe between programs on one machine.
 
 import Linux
 
 Streams.reserve()
 Signals.prepare()
-// What scripts ask for to see whether post is there is answered before any table is built.
-if Arguments.are("--version") { exitProcess(Program.tellVersion()) }
+// Scripts ask for the version to see whether post is installed: answer before any table is made.
+if Arguments.are("--version") { exitProcess(Program.printVersion()) }
 exitProcess(Program.run(Arguments.words))

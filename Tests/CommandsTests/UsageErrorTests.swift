@@ -39,8 +39,8 @@ struct UsageErrorTests {
     ("take tools -é", "box take: unknown option -é; see box take --help"),
     ("take tools -5", "box take: unknown option -5; see box take --help"),
     ("--nonsense list", "box: unknown option --nonsense; see box --help"),
-    ("--all take", "box: option --all goes behind the command name, as in box take --all"),
-    ("-qn5 take", "box: option --count goes behind the command name, as in box take --count"),
+    ("--all take", "box: option --all belongs after the command name, as in box take --all"),
+    ("-qn5 take", "box: option --count belongs after the command name, as in box take --count"),
     // values
     ("put tools --message", "box put: option --message needs a value; write --message TEXT"),
     ("put tools -m", "box put: option -m needs a value; write -m TEXT"),
@@ -52,8 +52,8 @@ struct UsageErrorTests {
     ("take tools -q=5", "box take: option -q takes no value; write -q"),
     ("take tools -w=5", "box take: option -w takes no value; write --wait=5"),
     // repetition
-    ("take tools -n1 --count=2", "box take: option --count is given twice; give it once"),
-    ("-q take tools -q", "box take: option --quiet is given twice; give it once"),
+    ("take tools -n1 --count=2", "box take: option --count was given twice; give it once"),
+    ("-q take tools -q", "box take: option --quiet was given twice; give it once"),
     // operands
     ("drop", "box drop: a BOX is missing; usage: box drop [OPTION...] BOX ID..."),
     ("drop tools", "box drop: an ID is missing; usage: box drop [OPTION...] BOX ID..."),
@@ -80,7 +80,7 @@ struct UsageErrorTests {
     // the trailing command
     (
       "take tools --",
-      "box take: a COMMAND is missing behind --; usage: box take [OPTION...] BOX [-- COMMAND [ARG...]]"
+      "box take: a COMMAND is missing after --; usage: box take [OPTION...] BOX [-- COMMAND [ARG...]]"
     ),
     // the first mistake is the one reported
     ("take --al -x", "box take: unknown option --al; did you mean --all?"),

@@ -8,11 +8,15 @@ package enum ManPage {
   /// The top of the repository: this file lies two folders below it.
   package static let house = Path(#filePath).parent.parent.parent
 
+  /// The text of a file in the sources.
+  package static func text(_ path: Path) throws -> String {
+    String(decoding: try File(path, .readFollowing).readAll(limit: 1 << 20), as: UTF8.self)
+  }
+
   /// An example as a reader sees it: the display that stands behind the comment `.\" Example: NAME`.
   /// - Parameter page: the page's source.
   package static func example(_ name: String, in page: Path = handler) throws -> String {
-    let text = String(decoding: try File(page, .readFollowing).readAll(limit: 1 << 20), as: UTF8.self)
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = try text(page).split(separator: "\n", omittingEmptySubsequences: false)
     guard let mark = lines.firstIndex(of: #".\" Example: \#(name)"#),
       let end = lines[mark...].firstIndex(of: ".Ed")
     else { throw Failure("\(page) has no example \(name)") }

@@ -1,6 +1,6 @@
-// A beacon shows that letters in cur/ are claimed: a shared lock on one byte of their mailbox's own directory, at a random
-// offset that their names tell (`,B=<16 hex digits>`). It lasts while the holder lives, or a handler that inherited the
-// open directory, and the kernel clears it when both are gone: no pid files, no time-outs, no clocks.
+// A beacon shows that letters in cur/ are claimed: a shared lock on one byte of their mailbox's own directory, at a
+// random offset that their names tell (`,B=<16 hex digits>`). It lasts while the holder lives, or a handler that
+// inherited the open directory, and the kernel clears it when both are gone: no pid files, no time-outs, no clocks.
 //
 // - The lock is taken before the rename to cur/: a process that sees the name there sees the lock (CrashSafety I21).
 // - Each holder opens the directory anew. If two shared an open description, a daemon that one handler leaves behind

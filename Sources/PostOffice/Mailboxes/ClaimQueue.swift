@@ -1,7 +1,7 @@
 // Which letter of a mailbox is claimed next: the oldest. Of letters that are tried again, and of letters that come for
 // the first time, a few in a row at most while there are some of the other kind, so that neither waits for all of the
-// other. With `Order: strict` always the oldest, and none while a letter is claimed or an earlier one waits for its next
-// attempt.
+// other. With `Order: strict` always the oldest, and none while a letter is claimed or an earlier one waits for its
+// next attempt.
 //
 // A name from the queue is a hint: another process may have claimed the letter, or the directory may have been sealed.
 // The claim's rename decides (Claiming.swift), and the queue is told what it met. A letter that waits is offered sooner

@@ -1,14 +1,14 @@
-// Claiming: a letter goes from new/ to cur/, under a name that tells its holder's beacon (Beacon.swift) or when its lease
-// ends. The rename is the mutex: the process whose rename succeeds has the letter, and the holder's lock is taken before
-// it (CrashSafety I21).
+// Claiming: a letter goes from new/ to cur/, under a name that tells its holder's beacon (Beacon.swift) or when its
+// lease ends. The rename is the mutex: the process whose rename succeeds has the letter, and the holder's lock is taken
+// before it (CrashSafety I21).
 //
 // A letter is opened, and unless it is large verified, before it is claimed (I23). One that is not what was sent is set
 // aside in corrupt/; one that cannot be opened is skipped, so that it hides no other.
 
 import Linux
 
-/// A claimed letter. It must be settled; if it is dropped unsettled, the next process that looks takes the letter back as
-/// from a dead holder.
+/// A claimed letter. It must be settled; if it is dropped unsettled, the next process that looks takes the letter back
+/// as from a dead holder.
 public final class Claim {
   public let letter: Letter
   public let mailbox: Mailbox
@@ -66,7 +66,7 @@ extension Mailbox {
   }
 
   /// How long a claim lasts.
-  private enum Term {
+  enum Term {
     /// While this process, or a handler that inherits the beacon, lives.
     case beacon(Beacon)
     /// For so long, whether its holder lives or not.
@@ -80,8 +80,8 @@ extension Mailbox {
   /// attempt.
   /// - Parameter lease: claims it for so long, whether this process lives or not; nil: while it lives.
   /// - Returns: nil if none is waiting.
-  /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what keeps one from being
-  ///   opened.
+  /// - Throws: if no good letter is waiting: bad data, when one was corrupt and set aside; else what keeps one from
+  ///   being opened.
   public func claim(lease: Duration? = nil) throws(PostError) -> Claim? {
     let own = beacon ?? Beacon(self)
     beacon = own
@@ -96,7 +96,7 @@ extension Mailbox {
     try claim(upTo: limit, .beacon(beacon))
   }
 
-  private func claim(upTo limit: Int, _ term: Term) throws(PostError) -> [Claim] {
+  func claim(upTo limit: Int, _ term: Term) throws(PostError) -> [Claim] {
     try queue.inOrder { (bound) throws(PostError) in try claim(upTo: limit, term, before: bound) }
   }
 

@@ -1,11 +1,11 @@
-// The moves of letters within a mailbox: claims, settlements and returns. Each is one rename, so a letter is in one state
-// at a time (CrashSafety I20), and none replaces a name (I13).
+// The moves of letters within a mailbox: claims, settlements and returns. Each is one rename, so a letter is in one
+// state at a time (CrashSafety I20), and none replaces a name (I13).
 //
-// - A letter and the sync of its new name go through one open directory, for the directory may be sealed between the two
-//   (I14). `cur/` is never sealed and is used by its path; so is `later/`, into whose bags no letter may come once their
-//   time was looked at.
-// - Until `sync()`, a power cut may undo a move. It makes durable where letters went, then where they came from (I25). A
-//   sync that failed is reported and not repeated (I16).
+// - A letter and the sync of its new name go through one open directory, for the directory may be sealed between the
+//   two (I14). `cur/` is never sealed and is used by its path; so is `later/`, into whose bags no letter may come once
+//   their time was looked at.
+// - Until `sync()`, a power cut may undo a move. It makes durable where letters went, then where they came from (I25).
+//   A sync that failed is reported and not repeated (I16).
 // - On a full disk the office gives up its ballast for a move.
 
 import Linux
@@ -38,7 +38,7 @@ final class LetterMoves {
   // MARK: Moving
 
   /// Moves a letter within the mailbox. If another letter has the name, because a foreign program chose it twice, this
-  /// one gets a new ID; a second link to the same letter is removed. A claim is bound to its name and moves only to that.
+  /// one gets a new ID; a second link to the same letter is removed. A claim is bound to its name: its caller decides.
   /// - Parameter folder: where it is: the directory of a place, or one of its bags.
   /// - Throws: no entry, if another process has moved the letter; exists, if a claim's name is taken.
   func move(_ letter: Path, from folder: Path, to place: Place, as newName: EntryName) throws(Errno) {
@@ -72,7 +72,7 @@ final class LetterMoves {
     }
   }
 
-  /// Removes a letter if its new name is that of the same letter: one link is enough. It was handled twice after a crash.
+  /// Removes a letter whose new name is that of the same letter, handled twice after a crash: one link will do.
   func removeIfSecondLink(_ letter: Path, of name: EntryName, in place: Place) throws(Errno) -> Bool {
     if !name.id.isOurs {
       let other =

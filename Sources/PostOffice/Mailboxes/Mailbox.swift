@@ -1,6 +1,6 @@
-// A mailbox: a subscriber's own copy of every letter, and how far it is with each. What it does is in the files that its
-// parts are named after: ClaimQueue says which letter is next, LetterMoves renames and syncs, EventLog and Notes write
-// down what happened; Claiming, Settling, Reclaiming, RetryQueue and Replay move letters from state to state.
+// A mailbox: a subscriber's own copy of every letter, and how far it is with each. What it does is in the files that
+// its parts are named after: ClaimQueue says which letter is next, LetterMoves renames and syncs, EventLog and Notes
+// write down what happened; Claiming, Settling, Reclaiming, RetryQueue and Replay move letters from state to state.
 //
 // A mailbox is not for several threads. Several processes may use one mailbox at once in any way: the directories are
 // the truth, and what is held in memory here is only a hint.

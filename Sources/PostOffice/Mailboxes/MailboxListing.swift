@@ -1,5 +1,5 @@
-// Listing the letters of a mailbox, and finding one by its ID. Nothing is claimed or changed. Other processes move letters
-// meanwhile: one that moves during a listing may be met twice, or not at all, and a listed letter may be gone.
+// Listing the letters of a mailbox, and finding one by its ID. Nothing is claimed or changed. Other processes move
+// letters meanwhile: one that moves during a listing may be met twice, or not at all, and a listed letter may be gone.
 
 import Linux
 

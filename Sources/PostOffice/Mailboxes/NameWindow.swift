@@ -1,5 +1,5 @@
-// The oldest names of `new/`, in memory, so that it is not listed for each letter, and the rule that says which is next.
-// Pure. Memory does not grow with the backlog: a window has a limit for each kind of letter.
+// The oldest names of `new/`, in memory, so that it is not listed for each letter, and the rule that says which is
+// next. Pure. Memory does not grow with the backlog: a window has a limit for each kind of letter.
 
 import Linux
 

@@ -1,7 +1,7 @@
-// Reclaiming: letters in cur/ whose holder is dead, or whose lease is over, go back to new/, or to failed/ if no tries are
-// left. Which holder lives is decided by locks, not by clocks, and under the mailbox's own lock (CrashSafety I22): else
-// two processes could take the same letter back, and the second would take it from the holder who has claimed it since.
-// If it cannot be seen whether a holder lives, it does. What a mail reader has moved into cur/ is left alone.
+// Reclaiming: letters in cur/ whose holder is dead, or whose lease is over, go back to new/, or to failed/ if no tries
+// are left. Which holder lives is decided by locks, not by clocks, and under the mailbox's own lock (CrashSafety I22):
+// else two processes could take the same letter back, and the second would take it from the holder who has claimed it
+// since. If it cannot be seen whether a holder lives, it does. What a mail reader has moved into cur/ is left alone.
 
 import Linux
 

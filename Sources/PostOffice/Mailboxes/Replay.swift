@@ -1,11 +1,11 @@
-// Letters that come again: replay gives a mailbox letters that its topic still keeps, retry puts back letters that failed
-// or wait for their next attempt.
+// Letters that come again: replay gives a mailbox letters that its topic still keeps, retry puts back letters that
+// failed or wait for their next attempt.
 //
 // A letter is in one state at a time (CrashSafety I20). One that is done or failed goes back to new/ by one rename; one
 // that the mailbox has no more, or never had, is linked from the topic; one that waits, is claimed or was set aside as
-// corrupt is left alone. Each is one system call, so a replay that dies leaves whole letters, each in one state, and the
-// next replay goes on. The lock of the topic's finishers keeps out every other process that gives a mailbox letters of the
-// topic's cur/ (I8).
+// corrupt is left alone. Each is one system call, so a replay that dies leaves whole letters, each in one state, and
+// the next replay goes on. The lock of the topic's finishers keeps out every other process that gives a mailbox letters
+// of the topic's cur/ (I8).
 
 import Linux
 import Text

@@ -65,8 +65,8 @@ extension Settings {
     return min(delay, retry.upperBound)
   }
 
-  /// A delay, spread by up to a quarter so that letters which failed together do not all come back together. It is never
-  /// longer than the longest.
+  /// A delay, spread by up to a quarter so that letters which failed together do not all come back together. It is
+  /// never longer than the longest.
   func spread(_ delay: Duration, by random: UInt64) -> Duration {
     let length = delay.nanoseconds
     let share = Int64(random % UInt64(length / 2 + 1))

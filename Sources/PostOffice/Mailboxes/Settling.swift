@@ -1,6 +1,6 @@
 // Settling: how a claim ends. A verdict becomes a settlement (Settlement.swift), and the settlement one rename out of
-// cur/. The note is written before the letter moves, the log line after it (CrashSafety I24): the note tells no less than
-// the directories, the log no more.
+// cur/. The note is written before the letter moves, the log line after it (CrashSafety I24): the note tells no less
+// than the directories, the log no more.
 //
 // If the letter cannot be moved, its claim goes on, and it may be settled again (I26); the note is written once. The
 // settlement is durable after `Mailbox.sync()`.

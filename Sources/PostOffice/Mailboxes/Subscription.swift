@@ -1,5 +1,5 @@
-// Subscribing and unsubscribing: the mailbox first, then the topic's symlink to it and the backlog, so that a subscriber
-// always has a mailbox (see Topic.add for the order within the topic).
+// Subscribing and unsubscribing: the mailbox first, then the topic's symlink to it and the backlog, so that a
+// subscriber always has a mailbox (see Topic.add for the order within the topic).
 
 import Linux
 

@@ -1,11 +1,12 @@
-// Settings files: post.conf, topic.conf, mailbox.conf.
+// Settings files: post.conf, topic.conf and mailbox.conf, in the letter's own header syntax with `#` comments. An unknown name
+// or a bad value is an error that names file and line. A change replaces the file whole and keeps comments and order.
 
 import Linux
 import Text
 
-/// A settings file's lines. It is read as bytes: in a Swift String, CR LF is one character.
+/// The lines of a settings file. They are bytes: in a Swift String, CR LF is one character.
 struct SettingsFile {
-  /// The largest settings file that is read.
+  /// The largest settings file that is read, bytes.
   static let limit = 64 << 10
 
   let path: Path
@@ -29,11 +30,10 @@ struct SettingsFile {
         throw PostError(.badSettings, "\(place): not of the form 'Name: value'")
       }
       guard let setting = Setting.named(field.name), setting.scopes.contains(scope) else {
-        let known = Setting.all.filter { $0.scopes.contains(scope) }.map(\.name).joined(separator: ", ")
-        throw PostError(.badSettings, "\(place): unknown name '\(visible(field.name))'; known are \(known)")
+        throw PostError(.badSettings, "\(place): \(Setting.unknown(field.name, in: scope))")
       }
-      guard setting.apply(field.value, &settings) else {
-        throw PostError(.badSettings, "\(place): \(setting.refusal(of: field.value))")
+      if let trouble = setting.put(field.value, into: &settings) {
+        throw PostError(.badSettings, "\(place): \(trouble)")
       }
     }
   }
@@ -61,14 +61,14 @@ extension Office {
   /// The settings of a mailbox: its own, else the office's, else the defaults.
   public func settings(of mailbox: Name) throws(PostError) -> Settings {
     let settings = try settings(of: MailboxLayout(mailbox).settings, .mailbox)
-    // Otherwise a batch would seem done that nobody has seen.
+    // Otherwise a batch would seem done that no handler has seen.
     if settings.handlerMode == .exec, settings.lettersAtOnce > 1, let line = settings.handler,
       ShellWords.plain(line) == nil, ShellWords.adding(filesTo: line) == nil
     {
       throw PostError(
         .badSettings,
-        "\(MailboxLayout(mailbox).settings): with Batch, files are added at the end of the Handler line, which is a "
-          + "comment or an operator; write \"$@\" where they belong")
+        "\(MailboxLayout(mailbox).settings): Batch adds files at the end of the Handler line, which is a comment or an "
+          + "operator; write \"$@\" where they belong")
     }
     return settings
   }
@@ -81,14 +81,14 @@ extension Office {
     try settings(of: TopicLayout(topic).settings, .topic)
   }
 
-  private func settings(of room: Path?, _ scope: Setting.Scope) throws(PostError) -> Settings {
+  private func settings(of file: Path?, _ scope: Setting.Scope) throws(PostError) -> Settings {
     var settings = Settings()
     try settingsFile(Layout.settings)?.apply(to: &settings, scope: .office)
-    if let room { try settingsFile(room)?.apply(to: &settings, scope: scope) }
+    if let file { try settingsFile(file)?.apply(to: &settings, scope: scope) }
     return settings
   }
 
-  /// What is wrong with one settings file; nil if nothing is, or if it is missing.
+  /// What is wrong with a settings file; nil if nothing is, or if it is missing.
   func trouble(in path: Path, _ scope: Setting.Scope) -> PostError? {
     var settings = Settings()
     do throws(PostError) { try settingsFile(path)?.apply(to: &settings, scope: scope) } catch { return error }
@@ -120,7 +120,7 @@ extension Office {
       throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
     } catch {
       let trouble = PostError(error, "cannot read \(path)")
-      // The one will not pass by itself, the other may.
+      // The operator must change these; other troubles may pass.
       throw [.noPermission, .cannotCreate].contains(trouble.kind)
         ? PostError(.badSettings, trouble.message) : trouble
     }

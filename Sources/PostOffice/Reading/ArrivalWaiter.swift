@@ -1,17 +1,18 @@
-// Waiting for the next letter of one mailbox, for readers: what the watcher does for all.
+// How a reader waits for the next letter of its mailbox: until inotify reports an arrival, a retry is due, a lease ends or a
+// dead sender's letter is to be finished. inotify is a hint: where it cannot watch, the mailbox is scanned.
 
 import Linux
 import Scheduling
 
-/// Waits until a mailbox may have a letter. Make it before the first look into the mailbox, or a
-/// letter could arrive between the look and the wait.
-package final class ArrivalWaiter {
+/// Waits until a mailbox may have a letter. Make it before the first look into the mailbox: a letter could arrive between
+/// that look and the wait.
+final class ArrivalWaiter {
   private let mailbox: Mailbox
   private var schedule = MailboxSchedule()
   private var topics: [Name: TopicWorker] = [:]
   private var watches: InotifyWatches
 
-  package init(_ mailbox: Mailbox) throws(PostError) {
+  init(_ mailbox: Mailbox) throws(PostError) {
     self.mailbox = mailbox
     watches = try InotifyWatches(mailbox.office.path)
     watches.add(.mailbox(mailbox.name))
@@ -26,7 +27,7 @@ package final class ArrivalWaiter {
   ///   - deadline: monotonic nanoseconds; nil: however long it takes.
   ///   - signals: ends the wait when it becomes readable.
   /// - Returns: false at the deadline, or for a signal.
-  package func wait(until deadline: Int64?, signals: Int32? = nil) throws(PostError) -> Bool {
+  func wait(until deadline: Int64?, signals: Int32?) throws(PostError) -> Bool {
     while true {
       let now = Clock.monotonic
       if mailbox.block == nil { schedule.foundNothing() } else { schedule.foundBlocked() }

@@ -1,30 +1,30 @@
-// What the watcher watches: inotify on every directory where something may appear. Hints only: if
-// the kernel cannot watch, the watcher scans.
+// inotify on every directory where something may appear, for a watcher or a waiting reader. Hints only: a directory that
+// the kernel cannot watch must be scanned, and after an overflow all of them.
 
 import Linux
 
-/// The watches of a watcher.
+/// The inotify watches of one process.
 package struct InotifyWatches: ~Copyable {
-  /// Where the kernel cannot watch, everything is looked at this often. Nanoseconds.
+  /// Where the kernel cannot watch, everything is scanned this often. Nanoseconds.
   package static let scanInterval: Int64 = 2_000_000_000
 
   package enum Target: Hashable {
-    /// A topic appeared or went.
+    /// A topic appeared or was removed.
     case topics
-    /// A mailbox appeared or went.
+    /// A mailbox appeared or was removed.
     case mailboxes
     /// The office's settings may have changed.
     case office
     /// A directory of a topic appeared.
     case topic(Name)
-    /// A letter is being accepted, or was delivered by a foreign program.
+    /// A sender or a foreign deliverer put a letter into a topic's `new/`.
     case accepted(Name)
     /// A letter arrived in a mailbox.
     case arrived(Name)
     /// A mailbox's settings may have changed.
     case mailbox(Name)
 
-    /// Whether the directory may be sealed, so that another takes its place.
+    /// Whether a sealer may put another directory in its place.
     fileprivate var isReplaced: Bool {
       switch self {
       case .arrived, .accepted: true
@@ -37,14 +37,14 @@ package struct InotifyWatches: ~Copyable {
   private let spool: Path
   private var targets: [Int32: Target] = [:]
   private var watches: [Target: Int32] = [:]
-  /// The watch of a directory that was sealed: who has it open may still put a letter into it. One each: who is as
-  /// slow as a whole bag is found by looking.
+  /// The watch of the directory that was sealed last: a sender that has it open may still put a letter into it. The letter of
+  /// a sender that is slower by a whole bag is found by scanning.
   private var sealed: [Target: Int32] = [:]
-  /// Hints that were heard before anybody asked.
+  /// Hints that arrived while ``hearsTheWatchersFile()`` tested.
   private var early: [Hint] = []
-  /// What cannot be watched, because the user's watches are used up: it must be scanned.
+  /// What cannot be watched because the user's watches are used up.
   private var unwatched: Set<Target> = []
-  /// The kernel does not tell of everything that happens here.
+  /// The kernel does not report everything that happens here, as on some network file systems.
   package var isDeaf = false
   /// Everything must be scanned.
   package var isBlind: Bool { isDeaf || !unwatched.isEmpty }
@@ -76,14 +76,14 @@ package struct InotifyWatches: ~Copyable {
     do throws(Errno) {
       let watch = try inotify.watch(spool / path, mask)
       if let old = watches[target], old != watch { replace(old, of: target) }
-      // A directory that got another name keeps its watch, which is no longer that of the old name.
+      // A renamed directory keeps its watch, which is no longer that of the old name.
       if let former = targets[watch], former != target { watches[former] = nil }
       targets[watch] = target
       watches[target] = watch
       unwatched.remove(target)
     } catch let error where error == .noSpace || error == .noMemory {
       unwatched.insert(target)  // fs.inotify.max_user_watches
-    } catch { unwatched.remove(target) }  // not there, or not for us to see
+    } catch { unwatched.remove(target) }  // missing, or we may not see it
   }
 
   package mutating func remove(_ target: Target) {
@@ -95,7 +95,7 @@ package struct InotifyWatches: ~Copyable {
     }
   }
 
-  /// Another directory has taken the place of the one that was watched.
+  /// Keeps the watch of a directory that another has replaced, and ends the one of its predecessor.
   private mutating func replace(_ watch: Int32, of target: Target) {
     if let former = sealed.updateValue(watch, forKey: target), targets[former] == target {
       targets[former] = nil
@@ -103,8 +103,8 @@ package struct InotifyWatches: ~Copyable {
     }
   }
 
-  /// Whether the kernel tells that the watchers' file, which is there, was closed after writing. Other hints that
-  /// came meanwhile are kept.
+  /// Whether the kernel reports that the watcher's file was closed after writing. Other hints that arrive meanwhile are
+  /// kept.
   /// - Returns: nil if that cannot be tested.
   package mutating func hearsTheWatchersFile() -> Bool? {
     guard !unwatched.contains(.office), (try? File(spool / Layout.watcher, .write)) != nil,
@@ -119,11 +119,11 @@ package struct InotifyWatches: ~Copyable {
     package let name: Path
   }
 
-  /// What has happened; nil: the kernel lost count, and everything must be looked at.
+  /// What has happened; nil: the kernel's queue overflowed, and everything must be scanned.
   package mutating func hints() throws(PostError) -> [Hint]? {
     var hints = early
     early = []
-    let events = try attempt("cannot read the watches") { () throws(Errno) in try inotify.events() }
+    let events = try attempt("cannot read inotify events") { () throws(Errno) in try inotify.events() }
     for event in events {
       guard let watch = event.watch else { return nil }
       guard let target = targets[watch] else { continue }
@@ -132,7 +132,7 @@ package struct InotifyWatches: ~Copyable {
         if watches[target] == watch { watches[target] = nil }
         if sealed[target] == watch { sealed[target] = nil }
       }
-      // The directory itself went elsewhere, or went: another may have taken its place.
+      // The directory itself was moved or removed: another may have taken its place.
       if event.name.isEmpty, target.isReplaced { add(target) }
       hints.append(Hint(target: target, name: event.name))
     }

@@ -1,11 +1,12 @@
-// What neither waits nor is ours: retries, leases, claims of others. Looked at for a watcher and for a reader that waits.
+// What a mailbox holds besides waiting letters: due retries, leases, claims of dead holders. A watcher and a waiting reader
+// look at it before they wait, and learn when to look again.
 
 import Linux
 import Scheduling
 import Text
 
 extension Mailbox {
-  /// Puts due retries back and takes letters back from dead holders, and notes on the schedule when to look again.
+  /// Puts back due retries and the letters of dead holders, and notes on the schedule when to look again.
   /// - Parameters:
   ///   - now: monotonic nanoseconds.
   ///   - ours: letters that this process holds itself.
@@ -23,8 +24,8 @@ extension Mailbox {
     return claims.putBack > 0
   }
 
-  /// A wall clock time (milliseconds since 1970) on the monotonic clock, at most a minute ahead: the
-  /// wall clock may be set.
+  /// A wall clock time (milliseconds since 1970) on the monotonic clock, at most a minute ahead: the operator may set the wall
+  /// clock back meanwhile.
   package static func monotonic(_ wall: Int64) -> Int64 {
     let ahead = wall - Clock.wall / 1_000_000
     return Clock.monotonic + min(max(ahead, 0), 60_000) * 1_000_000

@@ -1,18 +1,19 @@
-// Where the watcher keeps what it knows of a topic: letters there may have lost their sender.
+// What a watcher or a waiting reader knows of one topic: when to see whether a letter there has lost its sender, and to
+// finish its delivery (CrashSafety I8).
 
 import Scheduling
 
-/// A topic as the watcher sees it.
+/// Finishes the interrupted deliveries of one topic, in time.
 package final class TopicWorker {
   private let name: Name
   private let office: Office
-  /// When to see whether letters lie unsorted.
+  /// When to check next for undelivered letters, monotonic nanoseconds; nil: only after a hint.
   package private(set) var checkAt: Int64? = 0
-  /// It could not be tidied up to the end; nobody should wait for it.
+  /// The last check failed; do not wait for it to succeed.
   package private(set) var isInTrouble = false
   private var rounds = 0
 
-  /// A sender gets so long to sort its letter before anybody asks whether it is dead. Nanoseconds.
+  /// A sender gets so long to deliver its letter before a finisher asks whether it is dead. Nanoseconds.
   private static let sortingGrace: Int64 = 20_000_000
 
   package init(_ name: Name, _ office: Office) {
@@ -20,14 +21,14 @@ package final class TopicWorker {
     self.office = office
   }
 
-  /// A letter was accepted; its sender will most likely sort it.
+  /// A letter was accepted; most likely its sender will deliver it.
   package func hint(_ now: Int64) {
     checkAt = min(checkAt ?? .max, now + TopicWorker.sortingGrace)
     rounds = 0
   }
 
-  /// Finishes what nobody finishes. While others are at work, or after trouble, looks again, ever
-  /// more rarely.
+  /// Finishes what dead senders left. While other processes are at work, or after trouble, plans another check, each time
+  /// later.
   package func check(_ now: Int64) {
     checkAt = nil
     isInTrouble = false
@@ -39,7 +40,7 @@ package final class TopicWorker {
       case .inTrouble: comeBackAfterTrouble(now)
       }
     } catch let error where error.kind == .notFound || error.kind == .noPermission {
-      return  // gone, or not ours
+      return  // removed, or we may not work in it
     } catch {
       office.warn(error.message)
       comeBackAfterTrouble(now)

@@ -34,7 +34,7 @@ final class MailboxWorker {
     let item: WorkItem
     let verdict: Verdict
     let settings: Settings
-    let words: [UInt8]
+    let stderr: [UInt8]
   }
 
   init(_ mailbox: Mailbox, _ settings: Settings, key: TurnScheduler.Key) {

@@ -1,16 +1,18 @@
-// How the watcher settles its claims: a handler ends, its verdict is judged, and the letter moves. From the exit of an exec
-// handler to the rename: finish -> Watcher.settle -> Claim.settle -> Mailbox.carryOut -> LetterMoves.move -> rename.
+// How the watcher settles its claims: a handler ends, its verdict is judged, and the letter moves. From the exit of an
+// exec handler to the rename: finish -> Watcher.settle -> Claim.settle -> Mailbox.carryOut -> LetterMoves.move ->
+// rename.
 //
-// A letter that was handled and cannot be moved, mostly because the disk is full, stays claimed, and the watcher settles
-// it later (CrashSafety I26): until then no other process handles it, and no other letter takes its place. A batch is
-// done as a whole; if it fails, each of its letters is handled alone, for one of them may have spoiled it for all.
+// A letter that was handled and cannot be moved, mostly because the disk is full, stays claimed, and the watcher
+// settles it later (CrashSafety I26): until then no other process handles it, and no other letter takes its place. A
+// batch is done as a whole; if it fails, each of its letters is handled alone, for one of them may have spoiled it for
+// all.
 
 import Linux
 import PostOffice
 
 extension MailboxWorker.Unsettled {
-  init(_ claim: Claim, _ item: WorkItem, _ verdict: Verdict, _ settings: Settings, _ words: [UInt8] = []) {
-    self.init(claim: claim, item: item, verdict: verdict, settings: settings, words: words)
+  init(_ claim: Claim, _ item: WorkItem, _ verdict: Verdict, _ settings: Settings, _ stderr: [UInt8] = []) {
+    self.init(claim: claim, item: item, verdict: verdict, settings: settings, stderr: stderr)
   }
 }
 
@@ -19,7 +21,7 @@ extension Watcher {
   func settle(_ end: MailboxWorker.Unsettled, _ worker: MailboxWorker) throws(PostError) {
     let settlement: Settlement
     do throws(PostError) {
-      settlement = try end.claim.settle(end.verdict, settings: end.settings, stderr: end.words)
+      settlement = try end.claim.settle(end.verdict, settings: end.settings, stderr: end.stderr)
     } catch {
       if end.claim.isUnsettled {
         worker.keep(end)
@@ -58,10 +60,10 @@ extension Watcher {
   /// Settles claims that were made together in the same way.
   /// - Throws: the last trouble, after everything else was done; others are reported.
   func settleAll(
-    _ claims: [Claim], _ item: WorkItem, _ verdict: Verdict, _ worker: MailboxWorker, _ words: [UInt8] = []
+    _ claims: [Claim], _ item: WorkItem, _ verdict: Verdict, _ worker: MailboxWorker, _ stderr: [UInt8] = []
   ) throws(PostError) {
     try office.forEach(claims) { (claim) throws(PostError) in
-      try settle(.init(claim, item, verdict, worker.settings, words), worker)
+      try settle(.init(claim, item, verdict, worker.settings, stderr), worker)
     }
   }
 
@@ -108,22 +110,20 @@ extension Watcher {
     try goOn(with: job.rest, after: judged, item, worker, handler.settings)
   }
 
-  private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ words: [UInt8]) throws(PostError) {
+  private func finishBatch(_ job: RunningWork.Job, _ verdict: Verdict, _ stderr: [UInt8]) throws(PostError) {
     let (worker, claims) = (job.worker, job.handler.claims)
-    switch verdict {
-    case .retry(let reason), .failed(let reason):
-      office.warn(
-        "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(reason); now each of them alone"
-      )
-      try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
-    default:
+    guard BatchPolicy.splits(after: verdict) else {
       if verdict == .done { worker.markWorking() }
-      try settleAll(claims, job.item, verdict, worker, words)
+      return try settleAll(claims, job.item, verdict, worker, stderr)
     }
+    office.warn(
+      "mailbox \(worker.name): a batch of \(claims.count) letters failed, \(verdict.reason ?? ""); now each of them alone"
+    )
+    try goOn(with: claims, after: .done, job.item, worker, job.handler.settings)
   }
 
-  /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, the letters may
-  /// be meant for another kind of handler by now.
+  /// Whether a handler may be started on letters that were claimed earlier. If the settings have changed, the letters
+  /// may be meant for another kind of handler by now.
   func mayGoOn(_ worker: MailboxWorker, _ settings: Settings) -> Bool {
     !isStopping && worker.schedule.isOpen && !worker.schedule.isPausedByHand
       && settings == worker.settings
@@ -135,13 +135,9 @@ extension Watcher {
     _ settings: Settings
   ) throws(PostError) {
     guard let next = rest.first else { return }
-    var goesOn = mayGoOn(worker, settings)
-    switch verdict {
-    case .done, .failed: break
-    case .retry: if worker.settings.order == .strict { goesOn = false }
-    default: goesOn = false
+    guard mayGoOn(worker, settings), BatchPolicy.goesOn(after: verdict, in: settings.order) else {
+      return try settleAll(rest, item, .release, worker)
     }
-    guard goesOn else { return try settleAll(rest, item, .release, worker) }
     try run([next], nil, item, worker, rest: Array(rest.dropFirst()))
   }
 }

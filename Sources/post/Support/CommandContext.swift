@@ -1,11 +1,12 @@
-// What a verb was called with, in the terms of the post office.
+// What a verb was called with: operands and flags, checked and turned into names, numbers and durations. Every error is a
+// usage error that names the word and what was expected.
 
 import Commands
 import Linux
 import PostOffice
 import Text
 
-/// The command line of one verb, with its words checked as they are asked for.
+/// The command line of one verb. A word is checked when it is asked for.
 struct CommandContext {
   let invocation: Invocation
 
@@ -16,12 +17,12 @@ struct CommandContext {
   var isQuiet: Bool { has("quiet") }
   var isVerbose: Bool { has("verbose") }
 
-  /// The office that is meant.
-  /// - Parameter making: makes what is missing of the spool.
+  /// The office of this command.
+  /// - Parameter making: makes the directories of the spool that are missing.
   func office(making: Bool = false) throws(PostError) -> Office {
     let path: Path
     if let given = invocation.value("spool") {
-      guard !given.isEmpty else { throw PostError(.usage, "--spool is empty; name a directory") }
+      guard !given.isEmpty else { throw PostError(.usage, "--spool needs a directory") }
       path = Path(given)
     } else {
       path = try Office.defaultPath()
@@ -32,13 +33,13 @@ struct CommandContext {
     return office
   }
 
-  /// Operands from an index on, as names.
+  /// The operands from an index on, as names.
   func names(from first: Int, as role: String) throws(PostError) -> [Name] {
     try invocation.operands.dropFirst(first).map { (word) throws(PostError) in try Name(bytes: word, as: role)
     }
   }
 
-  /// The operand that names the verb's topic or mailbox: the first.
+  /// The first operand, as the name of a topic or mailbox.
   func name(as role: String) throws(PostError) -> Name {
     try Name(bytes: invocation.operands.first ?? [], as: role)
   }
@@ -56,21 +57,21 @@ struct CommandContext {
     return text
   }
 
-  /// The value of a flag as what it stands for.
+  /// The value of a flag, read.
   /// - Parameters:
-  ///   - expected: what a good value looks like, for the error message.
+  ///   - expected: what a good value looks like, for the error.
   ///   - read: nil: not a good value.
   func value<Value>(
     _ flag: String, _ expected: String, _ read: (String) -> Value?
   ) throws(PostError) -> Value? {
     guard let text = try text(flag) else { return nil }
     if let value = read(text) { return value }
-    throw PostError(.usage, "'\(visible(text))' is no value for --\(flag); use \(expected)")
+    throw PostError(.usage, invalidValue(text, for: "--\(flag)", expected: expected))
   }
 
   /// The value of a flag as a whole number of at least 1.
   func count(_ flag: String) throws(PostError) -> Int? {
-    try value(flag, "a whole number from 1") { Int($0).flatMap { $0 >= 1 ? $0 : nil } }
+    try value(flag, "a number from 1") { Int($0).flatMap { $0 >= 1 ? $0 : nil } }
   }
 
   /// The value of a flag as a duration.
@@ -78,12 +79,12 @@ struct CommandContext {
     try value(flag, "a duration such as 250ms, 30s, 10m, 2h or 7d") { Duration(postText: $0) }
   }
 
-  /// Sees to it that at most one of these was given.
-  /// - Parameter operand: what else there is of them: "a FILE".
+  /// - Parameter operand: an operand that was given and excludes them as well: "a FILE".
+  /// - Throws: usage, if more than one was given.
   func exclude(_ flags: [String], _ operand: String? = nil) throws(PostError) {
     let given = flags.filter(has)
     if given.count + (operand == nil ? 0 : 1) < 2 { return }
     let words = given.map { "--" + $0 } + [operand ?? ""]
-    throw PostError(.usage, "post \(invocation.command.name): \(words[0]) and \(words[1]) exclude each other")
+    throw PostError(.usage, "post \(invocation.command.name): \(words[0]) cannot be used with \(words[1])")
   }
 }

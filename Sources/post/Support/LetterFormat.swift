@@ -1,27 +1,18 @@
-// What is printed of a letter: its body, all of it, or one line of JSON.
+// How a letter is printed: its body, the whole file, or one line of JSON. A letter that is printed in several writes may be
+// printed in part if a write fails; then the verb reports the error and does not settle the letter.
 
 import FoundationEssentials
 import Linux
 import PostOffice
-import Text
-import Watching
 
 enum LetterFormat: String {
   case body, letter, json
 
   init(_ call: CommandContext, default usual: LetterFormat) throws(PostError) {
-    guard let text = try call.text("format") else {
-      self = usual
-      return
-    }
-    guard let format = LetterFormat(rawValue: text) else {
-      throw PostError(
-        .usage, "'\(visible(text))' is no value for --format; use body, letter or json")
-    }
-    self = format
+    self = try call.value("format", "body, letter or json") { LetterFormat(rawValue: $0) } ?? usual
   }
 
-  /// The largest body that it can print, bytes. On the way to JSON it is in memory several times.
+  /// The largest body that it can print, bytes. Made into JSON, a body is in memory several times.
   var bodyLimit: Int64 { self == .json ? 64 << 20 : .max }
 
   /// Prints a letter to standard output.

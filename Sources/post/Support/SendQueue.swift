@@ -1,34 +1,34 @@
-// SendQueue: letters go in groups. Nobody waits for a group to fill up: before a read that may wait, the letters
-// that were read are accepted.
+// The letters of one post send go in batches that share their syncs. No letter waits for its batch to fill up: before a read
+// that may wait, the letters read so far are accepted. When it fails, the message says how many letters were accepted.
 
 import Linux
 import PostOffice
 
-/// Sends inputs, whole or in pieces, and counts what was accepted.
+/// Sends inputs, whole or in pieces, and counts the accepted letters.
 final class SendQueue {
-  private let group: SendBatch
+  private let batch: SendBatch
   private let call: CommandContext
   private var accepted = 0
-  private var hasTold = false
+  private var hasWarned = false
   private let warn: (String) -> Void
 
-  init(_ group: SendBatch, _ call: CommandContext, warn: @escaping (String) -> Void) {
-    self.group = group
+  init(_ batch: SendBatch, _ call: CommandContext, warn: @escaping (String) -> Void) {
+    self.batch = batch
     self.warn = warn
     self.call = call
-    group.onAccepted = { [unowned self] ids in
+    batch.onAccepted = { [unowned self] ids in
       accepted += ids.count
-      if call.has("id") { tell(ids) }
+      if call.has("id") { printIDs(ids) }
     }
   }
 
-  /// Takes an input, and sends it.
-  /// - Throws: what failed first. It says how many letters were accepted: those before the one that failed.
+  /// Sends an input.
+  /// - Throws: what failed first, and how many letters before it were accepted.
   func send(_ open: () throws(PostError) -> Input) throws(PostError) {
     try counting { () throws(PostError) in
       let input = try open()
-      input.beforeWaiting = { [group] () throws(PostError) in try group.accept() }
-      input.mayWait = { [group] in !group.isEmpty }
+      input.beforeWaiting = { [batch] () throws(PostError) in try batch.accept() }
+      input.hasWork = { [batch] in !batch.isEmpty }
       guard call.has("lines") || call.has("null") else {
         return try add { (buffer) throws(PostError) in try input.read(into: buffer) }
       }
@@ -39,41 +39,39 @@ final class SendQueue {
     }
   }
 
-  /// Sends what is left.
+  /// Sends the rest.
   func finish() throws(PostError) {
-    try counting { () throws(PostError) in try group.accept() }
+    try counting { () throws(PostError) in try batch.accept() }
   }
 
   private func add(_ source: BodySource) throws(PostError) {
-    if group.isFull { try group.accept() }
-    try group.add(from: source)
+    if batch.isFull { try batch.accept() }
+    try batch.add(from: source)
   }
 
-  /// To open a FIFO may take as long as to read from it.
-  func beforeOpening(_ path: Path) throws(PostError) {
-    if group.isEmpty || path == "-" { return }
-    if (try? File.status(of: path).kind) != .regular { try group.accept() }
+  /// Sends the letters read so far before a file is opened that may block: opening a FIFO waits for its writer.
+  func prepareToOpen(_ path: Path) throws(PostError) {
+    if batch.isEmpty || path == "-" { return }
+    if (try? File.status(of: path).kind) != .regular { try batch.accept() }
   }
 
-  /// After a failure the letters before it are accepted. If that fails as well, it is what failed first.
+  /// Accepts the letters before a failure. If that fails as well, it is what failed first.
   private func counting(_ work: () throws(PostError) -> Void) throws(PostError) {
     do throws(PostError) { try work() } catch {
       var first = error
-      do throws(PostError) { try group.accept() } catch { first = error }
+      do throws(PostError) { try batch.accept() } catch { first = error }
       let before = accepted == 1 ? "1 letter was" : "\(accepted) letters were"
       throw accepted == 0 ? first : PostError(first.kind, "\(first.message); \(before) accepted")
     }
   }
 
-  /// That nobody can read their IDs does not make letters less accepted; nor does it keep back those that are to come.
-  private func tell(_ ids: [LetterID]) {
+  /// A failure to print is a warning: these letters are accepted all the same, and the next ones will be.
+  private func printIDs(_ ids: [LetterID]) {
     do throws(PostError) { try print(ids.map { "\($0)\n" }.joined()) } catch {
-      if hasTold { return }
-      hasTold = true
+      if hasWarned { return }
+      hasWarned = true
       let which = ids.count == 1 ? "the ID \(ids[0])" : "the IDs of \(ids.count) letters"
-      warn(
-        "cannot print \(which): standard output takes no more; what is sent is accepted all the same"
-      )
+      warn("cannot print \(which): writing to standard output fails; the letters are accepted all the same")
     }
   }
 }

@@ -1,21 +1,21 @@
-// What a service tells the manager that started it, sd_notify(3): a datagram now and then, and a priority in
-// front of each line of the log, sd-daemon(3).
+// What a service reports to the service manager that started it: its state in datagrams, sd_notify(3), and a priority before
+// each line of its log, sd-daemon(3). No failure here stops any work.
 
 import Linux
 import PostOffice
 import Watching
 
-/// The manager of services that started us; without one, every message goes nowhere.
+/// The service manager that started us. Without one, messages are dropped.
 final class ServiceManager {
   private let socket: DatagramSocket?
-  /// A sign of life is wanted at least so often; nil: none is. Nanoseconds.
+  /// The manager wants a sign of life at least so often; nil: it wants none. Nanoseconds.
   private let watchdog: Int64?
   private var isReady = false
   private var status = ""
   private var lastStatus: Int64 = .min
   private var lastSign: Int64 = .min
 
-  /// What is shown of the state changes at most this often. Nanoseconds.
+  /// The status line changes at most this often. Nanoseconds.
   private static let statusInterval: Int64 = 1_000_000_000
 
   init() {
@@ -26,28 +26,28 @@ final class ServiceManager {
     watchdog = isForUs ? microseconds.map { $0 * 1000 / 2 } : nil
   }
 
-  /// The settings are read anew; when that is done, we are ready again.
-  func isReloading() {
-    tell("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonic / 1000)")
+  /// Reports that settings are read again; the next ``beat(_:)`` reports that we are ready.
+  func reportReload() {
+    send("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonic / 1000)")
     isReady = false
   }
 
-  func isStopping() { tell("STOPPING=1\nSTATUS=waiting for handlers to finish") }
+  func reportStop() { send("STOPPING=1\nSTATUS=waiting for handlers to finish") }
 
-  /// Called in every round of the watcher.
+  /// Reports the watcher's state if it has changed, and gives signs of life. Called in every round of the watcher.
   /// - Returns: when to call again at the latest, monotonic nanoseconds.
   func beat(_ watcher: Watcher) -> Int64? {
     guard socket != nil else { return nil }
     let now = Clock.monotonic
     if !isReady {
       isReady = true
-      tell("READY=1")
+      send("READY=1")
     }
     var next: Int64?
     if let watchdog {
       if now - watchdog >= lastSign {
         lastSign = now
-        tell("WATCHDOG=1")
+        send("WATCHDOG=1")
       }
       next = lastSign + watchdog
     }
@@ -56,7 +56,7 @@ final class ServiceManager {
       let due = lastStatus == .min ? now : lastStatus + ServiceManager.statusInterval
       if due <= now {
         (status, lastStatus) = (text, now)
-        tell("STATUS=\(text)")
+        send("STATUS=\(text)")
       } else {
         next = min(next ?? .max, due)
       }
@@ -64,13 +64,12 @@ final class ServiceManager {
     return next
   }
 
-  /// A manager that is gone, or does not listen, keeps nobody from work.
-  private func tell(_ text: String) {
+  private func send(_ text: String) {
     do throws(Errno) { try socket?.send(text) } catch {}
   }
 }
 
-/// The log of a service: a line for each event.
+/// The log of a service, on standard error: one line per event.
 enum Log {
   /// Priorities as syslog(3) numbers them.
   enum Priority: Int {
@@ -88,6 +87,6 @@ enum Log {
     return named.text == "\(status.device):\(status.inode)"
   }()
 
-  /// What begins a line of this priority.
+  /// The beginning of a line with this priority.
   static func prefix(_ priority: Priority) -> String { isJournal ? "<\(priority.rawValue)>" : "" }
 }

@@ -1,4 +1,4 @@
-// Tables for people: aligned columns, one line a row, nothing that grep or awk would trip over.
+// Tables with aligned columns, one line per row: for people, and for grep and awk.
 
 /// Rows under a heading.
 struct Table {
@@ -10,7 +10,7 @@ struct Table {
 
   mutating func add(_ row: [String]) { rows.append(row) }
 
-  /// The rows with their columns aligned; numbers to the right, the last column as it is.
+  /// The rows with aligned columns: numbers to the right, the last column unpadded.
   var text: String {
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in

@@ -1,4 +1,4 @@
-// What verbs have in common: what they are, and how they print and complain.
+// What a verb is, and how all of them print and report errors.
 
 import Commands
 import Linux
@@ -12,18 +12,18 @@ protocol Verb: Sendable {
   static func run(_ call: CommandContext) throws(PostError) -> Int32
 }
 
-/// Writes to standard output; that failing is an error like any other.
+/// Prints to standard output; that failing is an error like any other.
 func print(_ text: String) throws(PostError) {
   do throws(Errno) { try Streams.output(text) } catch { throw cannotPrint(error) }
 }
 
 func cannotPrint(_ errno: Errno) -> PostError {
-  // A reader that has had enough (head, a pager) is no trouble worth words.
+  // A reader that wants no more (head, a pager) is no trouble worth a message.
   let isOver = errno == .brokenPipe
   return PostError(.io, isOver ? "" : PostError(errno, "cannot write to standard output").message)
 }
 
-/// Tells of an error on standard error, in the way of Unix tools.
+/// Prints an error to standard error, with the program's name before it.
 func complain(_ error: PostError) {
   if error.message.isEmpty { return }
   let text = error.message.hasPrefix("post ") ? error.message : "post: " + error.message

@@ -108,7 +108,7 @@ import Testing
     let words = ended.errors.split(separator: "\n")
     #expect(words.count == 2 && words.last == "0", "\(ended.errors)")
     #expect(words[0].hasPrefix("post: warning: cannot print the IDs of "))
-    #expect(words[0].hasSuffix("standard output takes no more; what is sent is accepted all the same"))
+    #expect(words[0].hasSuffix("writing to standard output fails; the letters are accepted all the same"))
     #expect(box.entries("new").count == 600)
     #expect(try box.shell("post send orders -m a --id -q \(output)").errors == "")
   }

@@ -107,7 +107,7 @@ import Testing
   func badSettingsAreRefusedBeforeAnythingIsMade(words: [String]) throws {
     let refused = try box.run([Sandbox.binary, "subscribe", "stock", "orders"] + words.map { Path($0) })
     #expect(refused.code == 64)
-    #expect(refused.errors.contains("is no value for"))
+    #expect(refused.errors.contains("invalid value '\(words[1])' for \(words[0]): expected "))
     #expect(!box.exists("spool"))
   }
 

@@ -91,14 +91,14 @@ import Testing
     #expect(sent.code == 0)
     #expect(
       sent.errors.contains(
-        "topics/orders/topic.conf, line 2: 'some' is no value for Durability; use full or none"))
+        "topics/orders/topic.conf, line 2: invalid value 'some' for Durability: expected full or none"))
     #expect(try box.must("status").contains("topics/orders/topic.conf, line 2"))
   }
 
   @Test func aBadFlagIsAMistakeOfUsage() throws {
     let refused = try box.post("send", "other", "-m", "x", "--durability", "some")
     #expect(refused.code == 64)
-    #expect(refused.errors == "post: 'some' is no value for --durability; use full or none\n")
+    #expect(refused.errors == "post: invalid value 'some' for --durability: expected full or none\n")
     #expect(!box.exists("spool/topics/other"))
   }
 

@@ -78,7 +78,7 @@ import Testing
     try configure("topics/orders/topic.conf", "# how much\nMin-Free: lots")
     let sent = try box.post("send", "orders", "--lines", input: Array("a\nb".utf8))
     #expect(sent.code == 0)
-    #expect(sent.errors.contains("topics/orders/topic.conf, line 2: 'lots' is no value for Min-Free"))
+    #expect(sent.errors.contains("topics/orders/topic.conf, line 2: invalid value 'lots' for Min-Free"))
     #expect(sent.errors.split(separator: "\n").count == 1)
     #expect(try box.must("read", "stock", "--all") == "ab")
     #expect(try box.must("status").contains("! orders: topics/orders/topic.conf, line 2"))

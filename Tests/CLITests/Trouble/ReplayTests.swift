@@ -60,12 +60,12 @@ import Testing
     for mailbox in ["stock", "late"] {
       let said = try box.post("replay", mailbox, "-v")
       #expect(said.code == 0 && said.text == "")
-      #expect(said.errors == "post: \(mailbox): 2 letters of topic orders again\n")
+      #expect(said.errors == "post: \(mailbox): 2 letters of topic orders replayed\n")
       #expect(box.entries("new", of: mailbox) == box.topicEntries("cur"))
       #expect(try box.must("read", mailbox, "--all") == "ab")
     }
-    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 2 letters of topic orders again\n")
-    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 0 letters of topic orders again\n")
+    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 2 letters of topic orders replayed\n")
+    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 0 letters of topic orders replayed\n")
   }
 
   @Test func whatTheTopicKeepsNoMoreDoesNotComeAgain() throws {

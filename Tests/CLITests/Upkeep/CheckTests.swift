@@ -118,11 +118,14 @@ import Testing
     Trouble("topics/orders/subscribers/bad name", "ln -s x \"$it\"", "is not a valid name of a mailbox"),
     // Settings and handlers.
     Trouble(
-      "mailboxes/stock/mailbox.conf", "printf 'Tries: 3\\nTires: 4\\n' > $it", "line 2: unknown name 'Tires'"),
+      "mailboxes/stock/mailbox.conf", "printf 'Tries: 3\\nTires: 4\\n' > $it",
+      "line 2: unknown setting 'Tires'; did you mean Tries?"),
     Trouble(
       "mailboxes/invoice/mailbox.conf", "echo 'Tries: 3' > $it; chmod 666 $it", "is writable by any user"),
-    Trouble("topics/orders/topic.conf", "echo 'Keep: 7 days' > $it", "line 1: '7 days' is no value for Keep"),
-    Trouble("post.conf", "echo 'Handler: x' > $it", "line 1: unknown name 'Handler'"),
+    Trouble(
+      "topics/orders/topic.conf", "echo 'Keep: 7 days' > $it", "line 1: invalid value '7 days' for Keep"),
+    Trouble(
+      "post.conf", "echo 'Handler: x' > $it", "line 1: 'Handler' cannot be set here, only in mailbox.conf"),
     Trouble("mailboxes/a/mailbox.conf", "mkdir -p $it", "is not a regular file; put one in its place"),
     Trouble("mailboxes/b/mailbox.conf", "mkdir mailboxes/b; mkfifo $it", "is not a regular file; put one"),
     Trouble(

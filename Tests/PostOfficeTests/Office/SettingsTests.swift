@@ -1,4 +1,5 @@
 import Linux
+import TestKit
 import Testing
 
 @testable import PostOffice
@@ -60,6 +61,67 @@ import Testing
     #expect(error?.kind == .badSettings)
     #expect(error?.message.hasPrefix("mailboxes/stock/mailbox.conf, line \(line): ") == true)
     #expect(error?.message.contains(word) == true)
+  }
+
+  @Test func anUnknownNameIsExplained() {
+    #expect(Setting.unknown("Tires", in: .mailbox) == "unknown setting 'Tires'; did you mean Tries?")
+    #expect(
+      Setting.unknown("keepdone", in: .mailbox) == "unknown setting 'keepdone'; did you mean Keep-Done?")
+    #expect(
+      Setting.unknown("Colour", in: .topic)
+        == "unknown setting 'Colour'; known are Keep, Min-Free, Durability")
+    #expect(
+      Setting.unknown("Keep", in: .mailbox) == "'Keep' cannot be set here, only in topic.conf or post.conf")
+  }
+
+  @Test func aBadValueIsExplained() {
+    let error = #expect(throws: PostError.self) { try read("Tries: x") }
+    #expect(
+      error?.message.hasSuffix(": invalid value 'x' for Tries: expected a number from 1 to 1000000") == true)
+  }
+
+  /// Each default is what the code does without the setting.
+  @Test func aDefaultMaySetItself() throws {
+    for setting in Setting.all {
+      guard let usual = setting.usual else { continue }
+      var settings = Settings()
+      settings.tries = 7
+      #expect(setting.put(usual, into: &settings) == nil)
+      settings.tries = setting.name == "Tries" ? settings.tries : 20
+      settings.batch = setting.name == "Batch" ? nil : settings.batch
+      #expect(settings == Settings(), "\(setting.name): \(usual)")
+    }
+  }
+
+  /// The README shows every setting with its documentation and its default.
+  @Test func theReadmeShowsTheTable() throws {
+    let readme = try ManPage.text(ManPage.house / "README.md")
+    for setting in Setting.all {
+      let line = "\n# \(setting.help)\n\(setting.name): " + (setting.usual.map { "\($0)\n" } ?? "")
+      #expect(readme.contains(line), "\(line)")
+    }
+    let shown = readme.split(separator: "\n").filter { $0.hasPrefix("# ") && !$0.hasPrefix("# post") }
+    #expect(shown.count == Setting.all.count, "\(shown)")
+  }
+
+  /// The manual page tells of every setting of a mailbox, and those of the office alone, with the same defaults.
+  @Test func theManualTellsOfTheTable() throws {
+    let page = try ManPage.text(ManPage.handler)
+    let start = try #require(page.firstRange(of: ".Ss Settings")).upperBound
+    let end = try #require(page.firstRange(of: ".Ss How a handler is run")).lowerBound
+    var defaults: [String: Substring] = [:]
+    for item in page[start..<end].split(separator: ".It Li ").dropFirst() {
+      let text = item.replacing("\n.Li", with: "")
+      let usual = text.firstRange(of: "Default: ").map {
+        text[$0.upperBound...].prefix { !",\n ".contains($0) }
+      }
+      defaults[String(item.prefix { $0 != " " })] = usual.map { $0.last == "." ? $0.dropLast() : $0 } ?? ""
+    }
+    let told = Setting.all.filter { $0.scopes.contains(.mailbox) || $0.scopes == .office }
+    #expect(Set(defaults.keys) == Set(told.map(\.name)))
+    for setting in told where setting.usual != nil {
+      #expect(defaults[setting.name].map(String.init) == setting.usual)
+    }
   }
 
   @Test func aSettingStandsOnlyWhereItBelongs() throws {

@@ -1,4 +1,4 @@
-// post list: what there is: topics, mailboxes, letters.
+// post list: topics and mailboxes, or the letters of one.
 
 import Commands
 import Linux
@@ -12,20 +12,20 @@ enum List: Verb {
     name, operands: [Operand("TOPIC|MAILBOX", .optional)],
     summary: "list topics and mailboxes, or the letters of one",
     discussion: """
-      Without a name, a line for each topic and mailbox. With one, a line for each
-      letter: its place, its ID, when it was sent, the attempts so far, its sender
-      and its subject.
+      Without a name, prints a line for each topic and mailbox. With one, a line for each
+      letter: its place, its ID, when it was sent, the attempts so far, its sender and
+      its subject.
       """,
-    flags: [Flag("json", help: "one JSON object a line")],
+    flags: [Flag("json", help: "print one JSON object per line")],
     examples: [Example("post list stock | grep '^failed'")])
 
-  private struct Letter: Encodable {
+  private struct LetterLine: Encodable {
     let place, id, sent: String
     let attempt: Int
     let from, subject: String
   }
 
-  private struct Entry: Encodable {
+  private struct NameLine: Encodable {
     let kind, name: String
     /// The subscribers of a topic, or the topics of a mailbox.
     let with: [String]
@@ -45,7 +45,7 @@ enum List: Verb {
       for place in Place.states {
         try mailbox.forEachEntry(in: place) { (entry) throws(PostError) in
           let name = EntryName(entry.name)
-          // What a mail reader moved to cur/ is in nobody's hands.
+          // A mail reader moved it to cur/: no process has claimed it.
           let word = place == .cur && name.attempt == nil ? "foreign" : place.rawValue
           try show(word, name, try? mailbox.open(entry), call)
           return true
@@ -65,14 +65,14 @@ enum List: Verb {
   }
 
   private static func listAll(_ office: Office, _ call: CommandContext) throws(PostError) -> Int32 {
-    var entries = [Entry]()
+    var entries = [NameLine]()
     for name in try office.topicNames() {
       let with = try office.topic(name).subscribers().map(\.description)
-      entries.append(Entry(kind: "topic", name: name.description, with: with))
+      entries.append(NameLine(kind: "topic", name: name.description, with: with))
     }
     for name in try office.mailboxNames() {
       let with = try office.topics(of: name).map(\.name.description)
-      entries.append(Entry(kind: "mailbox", name: name.description, with: with))
+      entries.append(NameLine(kind: "mailbox", name: name.description, with: with))
     }
     if call.has("json") {
       for entry in entries { try print(json(entry)) }
@@ -85,9 +85,9 @@ enum List: Verb {
   }
 
   private static func show(
-    _ place: String, _ entry: EntryName, _ letter: PostOffice.Letter?, _ call: CommandContext
+    _ place: String, _ entry: EntryName, _ letter: Letter?, _ call: CommandContext
   ) throws(PostError) {
-    let line = Letter(
+    let line = LetterLine(
       place: place, id: entry.id.description, sent: entry.id.sentText ?? "-", attempt: entry.attempt ?? 0,
       from: letter?.from ?? "-", subject: letter?.subject ?? "")
     if call.has("json") { return try print(json(line)) }

@@ -1,4 +1,4 @@
-// post send: letters into a topic. What they are read from is in Input.swift, in what groups they go in SendQueue.swift.
+// post send: sends letters to a topic. Input.swift reads them, SendQueue.swift sends them in batches.
 
 import Commands
 import Linux
@@ -12,33 +12,33 @@ enum Send: Verb {
     summary: "send letters to a topic",
     discussion: """
       Sends each FILE (or - for standard input) as a letter, byte for byte; without a
-      FILE, standard input. The topic is made if it is missing. With exit code 0 the
-      letters survive kill -9 and power loss and will reach every mailbox subscribed
-      at that moment. Otherwise the letter that failed reached nobody, and the
-      message says how many were accepted before it.
+      FILE, sends standard input. Makes the topic if it is missing. If the exit code is
+      0, the letters survive kill -9 and power loss and will reach every mailbox that is
+      subscribed now. Else the letter that failed reaches no mailbox, and the message
+      says how many letters before it were accepted.
 
-      Several letters are accepted in groups: as many as can be read without
-      waiting, up to 256 or 4 MiB. With --durability none nothing waits for the
-      disk: a power cut may lose letters or tear them, kill -9 still cannot.
+      Several letters are accepted in batches: as many as can be read without waiting, up
+      to 256 or 4 MiB. With --durability none, post send does not wait for the disk: a
+      power cut may lose or tear the letters, kill -9 still cannot.
       """,
     flags: [
       Flag(
         "message", short: "m", value: .required("TEXT"),
-        help: "the body, instead of a FILE; nothing is added to it"),
+        help: "the body, instead of a FILE; no newline is added"),
       Flag("subject", short: "s", value: .required("TEXT"), help: "the subject"),
-      Flag("header", short: "H", value: .required("'Name: value'"), repeats: true, help: "a further header"),
+      Flag("header", short: "H", value: .required("'Name: value'"), repeats: true, help: "another header"),
       Flag("type", short: "t", value: .required("TYPE"), help: "the content type, such as application/json"),
       Flag("lines", short: "l", help: "each line is a letter, without its newline"),
-      Flag("null", short: "0", help: "each NUL-ended piece is a letter"),
+      Flag("null", short: "0", help: "each piece that ends in a NUL is a letter"),
       Flag(
         "durability", value: .required("full|none"),
-        help: "whether letters survive power loss, whatever Durability in topic.conf says"),
+        help: "whether letters survive power loss; overrides Durability in topic.conf"),
       Flag("id", help: "print the ID of each letter once it is accepted"),
     ],
     examples: [
       Example("post send orders < order.json"),
       Example("post send orders -s 'purchase approved' -t application/json order.json"),
-      Example("find . -name '*.pdf' -print0 | post send --null scans", "a letter for each file's name"),
+      Example("find . -name '*.pdf' -print0 | post send --null scans", "one letter per file name"),
     ])
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
@@ -50,19 +50,19 @@ enum Send: Verb {
     let durability = try call.value("durability", Durability.expected) { Durability(rawValue: $0) }
     let office = try call.office(making: true)
     let topic = try office.makeTopic(name)
-    let dispatch = SendQueue(
+    let queue = SendQueue(
       try SendBatch(topic, envelope, durability: durability), call, warn: office.warn)
     if let message = call.invocation.value("message") {
-      try dispatch.send { () throws(PostError) in Input(text: message) }
+      try queue.send { () throws(PostError) in Input(text: message) }
     } else {
       for file in files.isEmpty ? ["-"] : files {
-        try dispatch.send { () throws(PostError) in
-          try dispatch.beforeOpening(file)
+        try queue.send { () throws(PostError) in
+          try queue.prepareToOpen(file)
           return try Input(file)
         }
       }
     }
-    try dispatch.finish()
+    try queue.finish()
     topic.tidyAfterSending()
     return 0
   }
@@ -76,7 +76,7 @@ enum Send: Verb {
     try add("Content-Type", try call.text("type"))
     for bytes in call.invocation.values("header") {
       guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
-        throw PostError(.usage, "'\(visible(bytes))' is no header; write it as 'Name: value'")
+        throw PostError(.usage, "invalid header '\(visible(bytes))': expected 'Name: value'")
       }
       let value = bytes[(colon + 1)...].drop(while: \.isBlank)
       try add(

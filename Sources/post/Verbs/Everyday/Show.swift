@@ -12,7 +12,7 @@ enum Show: Verb {
     summary: "print one letter, wherever it is",
     discussion: """
       Prints the letter, headers and body, and leaves it where it is. The ID may be
-      shortened to any beginning that fits one letter alone.
+      shortened to any beginning that only one letter has.
       """,
     flags: [
       Flag(
@@ -22,17 +22,17 @@ enum Show: Verb {
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
     guard let word = call.invocation.operands.first, !word.isEmpty else {
-      throw PostError(.usage, "an empty text is no ID")
+      throw PostError(.usage, "an ID cannot be empty")
     }
     let format = try LetterFormat(call, default: .letter)
     let found = try call.office().find(Path(word))
     guard let letter = found.first?.value else {
-      throw PostError(.notFound, "there is no letter \(visible(word)); post list shows what there is")
+      throw PostError(.notFound, "there is no letter \(visible(word)); see post list")
     }
     guard found.count == 1 else {
       let some = found.keys.sorted().prefix(5).map(\.description).joined(separator: " ")
       throw PostError(
-        .usage, "\(visible(word)) could be any of \(found.count) letters; give more of the ID: \(some)")
+        .usage, "\(found.count) letters begin with \(visible(word)); give more of the ID: \(some)")
     }
     let open = try letter.open()
     try format.print(open, letter.attempt, topic: letter.topic(of: open))

@@ -1,4 +1,4 @@
-// post watch: hands letters to handlers until told to stop.
+// post watch: runs handlers for letters until it is stopped.
 
 import Commands
 import Linux
@@ -9,25 +9,26 @@ enum Watch: Verb {
   static let name = "watch"
   static let command = Command(
     name, operands: [Operand("MAILBOX", .zeroOrMore)],
-    summary: "hand letters to the mailboxes' handlers",
+    summary: "run the mailboxes' handlers for their letters",
     discussion: """
-      Runs the handler of each MAILBOX for each of its letters, as they come; without a
-      MAILBOX, of all that have a handler, also those still to come. A handler gets the
-      body on standard input and POST_ID, POST_TOPIC, POST_SUBJECT, POST_ATTEMPT and
-      the like in its environment; its current directory is the mailbox. Its exit code
-      decides: 0 done; 65 or 100 failed at once; 126 or 127 the handler is broken and
-      the letter waits; anything else tried again later, with growing delays.
+      Runs the handler of each MAILBOX for each letter as it arrives; without a MAILBOX,
+      of all that have a handler, now or later. A handler gets the body on standard
+      input, and POST_ID, POST_TOPIC, POST_SUBJECT, POST_ATTEMPT and others in its
+      environment; its current directory is the mailbox. Its exit code decides about the
+      letter: 0 done; 65 or 100 failed at once; 126 or 127 the handler is broken, and the
+      letter waits; any other: the letter is tried again later, with growing delays.
 
-      Batch, Handler-Mode and Order in mailbox.conf say how letters are handed over:
-      post-handler(7). A handler with which every letter fails at once, or that cannot
-      run, is broken: its mailbox pauses, and post status says so.
+      Batch, Handler-Mode and Order in mailbox.conf say how a handler gets letters: see
+      post-handler(7). A handler is broken if it cannot run, or if letter after letter
+      fails at once; then the watcher pauses its mailbox, and post status says so.
 
-      SIGTERM or SIGINT stops: handlers at work may finish for ten seconds, then they
-      are ended and their letters given back; a second signal does not wait. SIGHUP
-      reads the settings anew. As a service it tells systemd how it is (sd_notify(3)).
+      SIGTERM or SIGINT stops the watcher: running handlers get ten seconds, then are
+      terminated, and their letters are released; after a second signal it does not wait.
+      SIGHUP makes it read the settings again. As a service it reports its state to
+      systemd (sd_notify(3)).
       """,
     flags: [
-      Flag("until-empty", help: "stop when nothing is left to do, retries included")
+      Flag("until-empty", help: "stop when nothing is left to do, not even a retry")
     ],
     examples: [
       Example("post watch"),
@@ -40,7 +41,6 @@ enum Watch: Verb {
     let signals = try SignalFile.stopping()
     OpenFiles.raiseLimit()
     let manager = ServiceManager()
-    // In the journal, warnings have their priority.
     if Log.isJournal, !call.isQuiet {
       office.warn = { Streams.error("\(Log.prefix(.warning))post: warning: \($0)\n") }
     }
@@ -56,10 +56,10 @@ enum Watch: Verb {
     try watcher.run(signals: signals.file.descriptor, beat: manager.beat) {
       while let signal = try? signals.next() {
         if signal == .hangUp {
-          manager.isReloading()
+          manager.reportReload()
           watcher.discover()
         } else {
-          manager.isStopping()
+          manager.reportStop()
           watcher.stop()
         }
       }

@@ -1,4 +1,4 @@
-// post pause, post resume: a mailbox is handed to no handler for a while.
+// post pause, post resume: the watcher runs no handler for a mailbox for a while.
 
 import Commands
 import PostOffice
@@ -7,11 +7,11 @@ enum Pause: Verb {
   static let name = "pause"
   static let command = Command(
     name, operands: [Operand("MAILBOX", .oneOrMore)],
-    summary: "hand out no letters of a mailbox until it is resumed",
+    summary: "run no handler for a mailbox until it is resumed",
     discussion: """
-      post watch gives no letter of the MAILBOX to a handler until post resume, also
-      after a restart. Handlers at work finish. Letters still arrive, and post read
-      still reads them: a pause is for handlers that nobody stands beside.
+      post watch gives no letter of the MAILBOX to its handler until post resume, not
+      even after a restart. Handlers that run now finish. Letters still arrive, and post
+      read still reads them.
       """)
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
@@ -25,10 +25,10 @@ enum Resume: Verb {
   static let name = "resume"
   static let command = Command(
     name, operands: [Operand("MAILBOX", .oneOrMore)],
-    summary: "hand out the letters of a mailbox again",
+    summary: "run the handler of a mailbox again",
     discussion: """
-      Ends post pause. Ends as well the pause that post watch makes when a handler is
-      broken: it is tried at once.
+      Ends a pause, whether post pause made it or post watch did because the handler is
+      broken; then the watcher tries the handler at once.
       """)
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {

@@ -1,4 +1,4 @@
-// post replay: old letters of a topic come again.
+// post replay: gives a mailbox old letters of its topics again.
 
 import Commands
 import Linux
@@ -10,14 +10,13 @@ enum Replay: Verb {
     name, operands: [Operand("MAILBOX")],
     summary: "give a mailbox old letters of its topics again",
     discussion: """
-      Every letter that the topics of MAILBOX still keep comes into its new/ again,
-      with all its tries: those that are done or have failed go back there, those that
-      it has no more, or never had, are linked from the topic. What waits there already,
-      is in hands or waits for another attempt stays as it is; what was set aside as
-      corrupt stays there. When post replay ends, this is durable.
+      Puts every letter that the topics of MAILBOX still keep into its new/ again, with
+      all its tries: those that are done or failed move back, and those that it no longer
+      has, or never had, are linked from the topic. Letters that wait, are claimed, are
+      to be tried again or are corrupt stay as they are. When post replay exits, this is
+      durable.
 
-      With --topic, only the letters of that topic, also of one that MAILBOX is not
-      subscribed to.
+      With --topic it replays that topic alone, even if MAILBOX is not subscribed to it.
       """,
     flags: [
       Flag("since", value: .required("AGE"), help: "only letters sent within the last AGE, such as 2d"),
@@ -42,11 +41,10 @@ enum Replay: Verb {
     }
     var trouble: PostError?
     for topic in topics {
-      // One topic's trouble keeps the others back from nothing.
       do throws(PostError) {
         let count = try mailbox.replay(topic, since: age)
         let letters = count == 1 ? "1 letter" : "\(count) letters"
-        if call.isVerbose { Streams.error("post: \(name): \(letters) of topic \(topic.name) again\n") }
+        if call.isVerbose { Streams.error("post: \(name): \(letters) of topic \(topic.name) replayed\n") }
       } catch {
         if let earlier = trouble { complain(earlier) }
         trouble = error

@@ -1,4 +1,4 @@
-// post retry: letters that failed get another chance.
+// post retry: puts failed letters back.
 
 import Commands
 import PostOffice
@@ -9,8 +9,8 @@ enum Retry: Verb {
     name, operands: [Operand("MAILBOX"), Operand("ID|ALL", .oneOrMore)],
     summary: "put failed letters back, with all their tries",
     discussion: """
-      Moves letters from failed/ back into new/. An ID may also name a letter that waits
-      in later/ for its next attempt. ALL means all that have failed.
+      Moves letters from failed/ back into new/. An ID may also name a letter in later/,
+      which waits for its next attempt. ALL stands for all failed letters.
       """)
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {

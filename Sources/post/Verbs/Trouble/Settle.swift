@@ -1,4 +1,4 @@
-// post done, post fail, post release: what becomes of a leased letter.
+// post done, post fail, post release: settle a leased letter.
 
 import Commands
 import Linux
@@ -6,7 +6,7 @@ import PostOffice
 
 enum Done: Verb {
   static let name = "done"
-  static let command = settling(name, "a leased letter is done", "Moves leased letters to done/.")
+  static let command = settling(name, "mark a leased letter as done", "Moves leased letters to done/.")
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 { try settle(call, .done) }
 }
@@ -14,8 +14,8 @@ enum Done: Verb {
 enum Fail: Verb {
   static let name = "fail"
   static let command = settling(
-    name, "a leased letter has failed",
-    "Moves leased letters to failed/, from where post retry takes them back.")
+    name, "mark a leased letter as failed",
+    "Moves leased letters to failed/. post retry puts them back.")
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
     try settle(call, .failed("post fail"))
@@ -26,7 +26,7 @@ enum Release: Verb {
   static let name = "release"
   static let command = settling(
     name, "give a leased letter back",
-    "Puts leased letters back into new/, as if they had not been leased.")
+    "Moves leased letters back into new/, as if they had not been leased.")
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
     try settle(call, .release)
@@ -36,7 +36,7 @@ enum Release: Verb {
 private func settling(_ name: String, _ summary: String, _ discussion: String) -> Command {
   Command(
     name, operands: [Operand("MAILBOX"), Operand("ID", .oneOrMore)], summary: summary,
-    discussion: discussion + "\nAn ID may be shortened to any beginning that fits one letter alone.")
+    discussion: discussion + "\nAn ID may be shortened to any beginning that only one letter has.")
 }
 
 private func settle(_ call: CommandContext, _ verdict: Verdict) throws(PostError) -> Int32 {
@@ -45,13 +45,13 @@ private func settle(_ call: CommandContext, _ verdict: Verdict) throws(PostError
   return forEachID(call) { (id) throws(PostError) in try mailbox.settleLeased(id, verdict) }
 }
 
-/// Does something with each ID of the command line; one that goes wrong does not keep the others back.
-/// - Returns: the exit code of the first that went wrong, else 0.
+/// Does something with each ID of the command line, also after one has failed.
+/// - Returns: the exit code of the first failure, else 0.
 func forEachID(_ call: CommandContext, _ work: (Path) throws(PostError) -> Void) -> Int32 {
   var code: Int32 = 0
   for word in call.invocation.operands.dropFirst() {
     do throws(PostError) {
-      guard !word.isEmpty else { throw PostError(.usage, "an empty text is no ID") }
+      guard !word.isEmpty else { throw PostError(.usage, "an ID cannot be empty") }
       try work(Path(word))
     } catch {
       complain(error)

@@ -1,4 +1,4 @@
-// post check: looks the office over, and puts right what can be put right without guessing.
+// post check: reports damage, and repairs what it can without guessing.
 
 import Commands
 import Linux
@@ -8,27 +8,28 @@ import Watching
 enum Check: Verb {
   static let name = "check"
   static let command = Command(
-    name, summary: "look the office over, and tell what is wrong",
+    name, summary: "check the spool for damage",
     discussion: """
-      Looks at every letter, directory and settings file, and prints a line for each
-      finding: the place, what is wrong, and what helps. Letters are compared with their
-      length and digest; nothing is changed. With --repair, what can be put right without
-      guessing is put right: debris is removed, unfinished work finished, dead claims are
-      taken back, missing directories made; letters that are not what was sent are set
-      aside in corrupt/, never removed.
+      Examines every letter, directory and settings file, compares each letter with its
+      length and digest, and prints a line for each finding: the place, what is wrong,
+      and what helps. It changes nothing. With --repair it repairs what it can without
+      guessing: it removes debris, finishes interrupted work, takes letters back from
+      dead holders and makes missing directories. It moves letters that are not what was
+      sent to corrupt/; it never deletes a letter.
 
-      Harmless while others are at work; what is merely in motion is no finding. A remark,
-      such as a file system that may not keep a promise, is no finding either. The exit
-      code is 1 if anything was found, repaired or not. With -q nothing is printed.
+      It is safe to run while other commands work: a letter in motion is no finding. A
+      remark, such as a file system that may not keep a promise, is no finding either.
+      The exit code is 1 if anything was found, repaired or not. With -q it prints
+      nothing.
       """,
     flags: [
-      Flag("repair", help: "put right what can be put right without guessing"),
-      Flag("json", help: "one JSON object a line"),
+      Flag("repair", help: "repair what can be repaired without guessing"),
+      Flag("json", help: "print one JSON object per line"),
     ],
     examples: [
       Example("post check || post check --repair"),
       Example(
-        "41 4 * * *  post check | grep -v ': remark: '", "in a crontab: mail only if something is wrong"),
+        "41 4 * * *  post check | grep -v ': remark: '", "in a crontab: mails only findings"),
     ])
 
   private struct Line: Encodable {
@@ -52,7 +53,7 @@ enum Check: Verb {
     let progress = { (line: String) in if call.isVerbose { Streams.error("post: \(line)\n") } }
     office.check(repair: call.has("repair"), progress: progress) { finding in
       if !finding.kind.isRemark { isClean = false }
-      // What cannot be printed is still repaired.
+      // If printing fails, the repair goes on.
       guard !call.isQuiet, failure == nil else { return }
       do throws(PostError) {
         try print(asJSON ? json(Line(finding)) : finding.line + "\n")

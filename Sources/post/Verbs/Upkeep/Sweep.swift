@@ -1,10 +1,10 @@
-// post sweep: the chores, from cron.
+// post sweep: the chores of a watcher, run by cron where there is none.
 
 import Commands
 import Linux
 import PostOffice
 
-/// A line on a terminal that says how far it is, now and then.
+/// A line on a terminal that shows how far the sweep is.
 private final class Progress {
   private static let interval: Int64 = 100_000_000
   private var shownAt: Int64 = 0
@@ -14,11 +14,11 @@ private final class Progress {
     let now = Clock.monotonic
     if now - shownAt < Progress.interval { return }
     clear()
-    Streams.error("post sweep: \(count) old letters removed from \(place)")
+    Streams.error("post sweep: \(count) expired letters deleted from \(place)")
     (shownAt, isShown) = (now, true)
   }
 
-  /// Takes the line away.
+  /// Erases the line.
   func clear() {
     if isShown { Streams.error("\r\u{1b}[K") }
     isShown = false
@@ -28,13 +28,13 @@ private final class Progress {
 enum Sweep: Verb {
   static let name = "sweep"
   static let command = Command(
-    name, summary: "finish what others left, and remove what was kept long enough",
+    name, summary: "finish interrupted work and delete expired letters",
     discussion: """
-      Sorts letters whose sender died, delivers held letters, takes letters back from dead
-      holders, puts due retries back, and removes letters past Keep and Keep-Done.
-      Meant for cron where no watcher runs; harmless at any time, and may be interrupted
-      at any time. On a terminal it shows how many old letters it has removed. If the clock
-      has jumped ahead, it deletes nothing on that account before it has been so for a
+      Delivers letters whose sender died, delivers held letters, takes letters back from
+      dead holders, puts due retries back, and deletes letters older than Keep and
+      Keep-Done. Run it from cron where no watcher runs; it is safe to run or interrupt
+      at any time. On a terminal it shows how many letters it has deleted. When the clock
+      jumps ahead, it deletes nothing on that account until the jump has lasted for a
       day; -v says so.
       """,
     examples: [Example("17 * * * *  post sweep", "in a crontab")])

@@ -1,20 +1,21 @@
-// What letters are read from: standard input, files, or the command line; whole, or cut into pieces.
+// Where post send reads bodies from: standard input, a file or the command line; whole, or cut into pieces. A failed read is an
+// error, never the end of the input (CrashSafety I17).
 
 import Commands
 import Linux
 import PostOffice
 
-/// Where a body comes from.
+/// A source of bodies.
 final class Input {
   private let name: String
   /// nil: standard input, or a text.
   private var file: File?
   private var descriptor: Int32 = 0
-  /// What is left of a text from the command line.
+  /// The unread rest of a text from the command line.
   private var rest: Bytes.SubSequence?
 
-  /// Whether somebody has something to do before a read that waits; and what.
-  var mayWait: () -> Bool = { false }
+  /// Whether ``beforeWaiting`` is to be called before a read that would wait.
+  var hasWork: () -> Bool = { false }
   var beforeWaiting: () throws(PostError) -> Void = { () throws(PostError) in }
 
   /// - Parameter path: a file, or `-` for standard input.
@@ -34,7 +35,7 @@ final class Input {
     rest = text[...]
   }
 
-  /// - Returns: how many bytes were read; 0 is the end.
+  /// - Returns: the number of bytes read; 0 is the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(PostError) -> Int {
     if let text = rest {
       let piece = text.prefix(buffer.count)
@@ -42,7 +43,7 @@ final class Input {
       rest = text.dropFirst(piece.count)
       return piece.count
     }
-    if mayWait(), !isReadable(descriptor) { try beforeWaiting() }
+    if hasWork(), !isReadable(descriptor) { try beforeWaiting() }
     do throws(Errno) {
       switch file {
       case .some(let file): return try file.read(into: buffer)
@@ -55,7 +56,7 @@ final class Input {
   }
 }
 
-/// Cuts an input into pieces of any length, in bounded memory.
+/// Cuts an input into pieces of any length; only a buffer of it is in memory.
 final class Pieces {
   private let input: Input
   private let end: UInt8
@@ -71,7 +72,7 @@ final class Pieces {
   deinit { buffer.deallocate() }
 
   /// Goes to the next piece.
-  /// - Returns: false at the end of the input. An end mark in last place begins no further piece.
+  /// - Returns: false at the end of the input. An end mark at the very end begins no further piece.
   func next() throws(PostError) -> Bool {
     isOver = false
     return try fill()
@@ -89,7 +90,7 @@ final class Pieces {
       isOver = true
     }
     pending = (pending.lowerBound + taken)..<pending.upperBound
-    // An end mark straight away would read as 0 bytes, the end of the piece, and so it is.
+    // An end mark at once reads as 0 bytes, which is the end of the piece.
     return piece.count
   }
 

@@ -1,21 +1,21 @@
-// "Did you mean --lines?": the declared names nearest to what was typed. Pure, and bounded: a long word
-// is no typing mistake and gets no suggestion.
+// "Did you mean --lines?": the known names that are nearest to what was typed. Bounded: a long word is no typing mistake and
+// gets no suggestion.
 
-enum Suggestion {
-  /// StderrCapture longer than this are not compared; the work is quadratic in the length.
+package enum Suggestion {
+  /// Words longer than this are not compared; the work is quadratic in the length.
   static let longestWord = 40
-  /// Equally near names shown at most.
+  /// At most so many names that are equally near are shown.
   static let mostNames = 3
 
-  /// The names nearest to the typed word, in table order: equally near ones together, none when all
-  /// are far. A beginning of two letters or more counts as near, for some tools accept those.
-  static func names(near typed: some Collection<UInt8>, among names: [String]) -> [String] {
+  /// The names nearest to the typed word, in table order: several if they are equally near, none if all are far. Case does
+  /// not count. A beginning of two letters or more counts as near.
+  package static func names(near typed: some Collection<UInt8>, among names: [String]) -> [String] {
     guard !typed.isEmpty, typed.count <= longestWord else { return [] }
     let typed = typed.map(lowercased)
     var best: [String] = []
     var bestScore = Int.max
     for name in names {
-      guard let score = score(typed, Bytes(name.utf8)), score <= bestScore else { continue }
+      guard let score = score(typed, name.utf8.map(lowercased)), score <= bestScore else { continue }
       if score < bestScore { best = [] }
       bestScore = score
       if !best.contains(name) { best.append(name) }
@@ -23,7 +23,7 @@ enum Suggestion {
     return Array(best.prefix(mostNames))
   }
 
-  private static func score(_ typed: Bytes, _ name: Bytes) -> Int? {
+  private static func score(_ typed: [UInt8], _ name: [UInt8]) -> Int? {
     let distance = distance(typed, name)
     if typed.count >= 2, name.starts(with: typed) { return min(distance, 1) }
     let allowed = max(1, max(typed.count, name.count) / 3)
@@ -32,7 +32,7 @@ enum Suggestion {
   }
 
   /// Edits between two words: insert, delete, replace, or swap two neighbours (optimal string alignment).
-  static func distance(_ first: Bytes, _ second: Bytes) -> Int {
+  static func distance(_ first: [UInt8], _ second: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...second.count)
     for row in 0..<first.count {

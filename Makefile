@@ -60,7 +60,7 @@ test: all
 	$(TEST)
 
 # The suites outside of FaultTests of which `make test` takes a part.
-PARTS = BagRaceTests|[.]BodyTests|StderrCaptureTests|WatchKillTests
+PARTS = BagTests|[.]BodyTests|InotifyHealthTests|StderrCaptureTests|WatchKillTests
 
 faults: all
 	$(SWIFT) build --build-tests

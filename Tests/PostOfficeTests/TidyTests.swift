@@ -137,13 +137,14 @@ import Testing
       // Files that are written under a name of their own: letters, copies, marks, settings, bodies.
       "Draft.swift",
       // The directory of a topic, for one finisher at a time; of a mailbox, for one claimer or reclaimer.
-      "Topic.swift", "Claiming.swift", "ClaimQueue.swift", "Reclaiming.swift",
+      "Topic.swift", "ClaimQueue.swift", "Reclaiming.swift",
       // Sealers.
       "BagSealing.swift",
       // That a watcher runs.
       "InotifyHealth.swift",
     ]
-    let pattern = /tryLock\(\.exclusive|\.tryLock\(\)|\.lock\(\)/
+    // A beacon is shared.
+    let pattern = /tryLock\(\.exclusive|\.tryLock\(\)|\b(?!beacon\b)\w+\.lock\(\)/
     let takers = try TidyTests.rooms.filter { $0.room != "Linux" }.flatMap {
       try files(in: Path("Sources/" + $0.room), having: pattern)
     }

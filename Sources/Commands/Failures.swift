@@ -5,13 +5,13 @@ import Text
 
 extension Parser {
   /// A usage error at the place the parser has got to.
-  func failure(_ message: String) -> UsageError {
-    UsageError(message: "\(place): \(message)", command: command)
+  func failure(_ problem: String, _ remedy: String) -> UsageError {
+    UsageError(command: command, problem: problem, remedy: remedy)
   }
 
-  /// The end of a message about an unknown name.
+  /// The remedy for an unknown name.
   func remedy(_ near: [String]) -> String {
-    near.isEmpty ? "; see \(place) --help" : "; did you mean \(near.joined(separator: " or "))?"
+    near.isEmpty ? "see \(place) --help" : "did you mean \(near.joined(separator: " or "))?"
   }
 
   private var place: String {
@@ -21,7 +21,7 @@ extension Parser {
   /// An operand of the synopsis that is missing; `location` continues the sentence.
   func missing(_ name: String, _ location: String = "") -> UsageError {
     let article = name.first.map("AEIOU".contains) == true ? "an" : "a"
-    return failure("\(article) \(name) is missing\(location); usage: \(grammar.usage(of: command))")
+    return failure("\(article) \(name) is missing\(location)", "usage: \(grammar.usage(of: command))")
   }
 
   func unknownLong(_ name: ArraySlice<UInt8>, _ argument: Bytes) -> UsageError {
@@ -29,7 +29,7 @@ extension Parser {
     // The value may be long or secret: show the name alone, if there is one.
     let shown = name.isEmpty ? argument[...] : argument[..<name.endIndex]
     let near = Suggestion.names(near: name, among: flags.map(\.long)).map { "--" + $0 }
-    return failure("unknown option \(shownWord(shown))\(remedy(near))")
+    return failure("unknown option \(shownWord(shown))", remedy(near))
   }
 
   /// `-x`, or `-json` with one dash too few.
@@ -40,15 +40,15 @@ extension Parser {
     let near = argument.count > 3 ? Suggestion.names(near: argument[1...], among: flags.map(\.long)) : []
     let whole = shownWord(argument)
     let letter = unknown < 0x80 && argument.count > 2 ? "-\(shownText([unknown])) in \(whole)" : whole
-    return failure("unknown option \(letter)\(remedy(near.map { "--" + $0 }))")
+    return failure("unknown option \(letter)", remedy(near.map { "--" + $0 }))
   }
 
   /// `-q=5`, or `-w=5` for a flag that takes its value as `--wait=5` alone.
   func misplacedValue(_ flag: Flag, _ short: String, _ value: ArraySlice<UInt8>) -> UsageError {
     if case .optional = flag.value {
-      return failure("option \(short) takes no value; write --\(flag.long)=\(shownText(value))")
+      return failure("option \(short) takes no value", "write --\(flag.long)=\(shownText(value))")
     }
-    return failure("option \(short) takes no value; write \(short)")
+    return failure("option \(short) takes no value", "write \(short)")
   }
 
   func checkOperands(of command: Command) throws(UsageError) {
@@ -60,7 +60,7 @@ extension Parser {
     if operands.count > command.operands.count, !unbounded {
       let surplus = shownWord(operands[command.operands.count])
       let hint = perhapsMeant.map { "did you mean \($0)? " } ?? ""
-      throw failure("unexpected operand \(surplus); \(hint)usage: \(grammar.usage(of: command))")
+      throw failure("unexpected operand \(surplus)", "\(hint)usage: \(grammar.usage(of: command))")
     }
   }
 
@@ -70,8 +70,8 @@ extension Parser {
     for command in grammar.commands {
       guard let flag = command.flags.first(where: matches) else { continue }
       return failure(
-        "option --\(flag.long) belongs after the command name, as in "
-          + "\(grammar.program) \(command.name) --\(flag.long)")
+        "option --\(flag.long) belongs after the command name",
+        "write \(grammar.program) \(command.name) --\(flag.long)")
     }
     return nil
   }

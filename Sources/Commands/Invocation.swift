@@ -55,8 +55,9 @@ package final class Invocation: Sendable {
 
 /// A command line that cannot be understood. Nothing has been done yet.
 package struct UsageError: Error {
-  /// One printable line that names the place and the remedy, without a newline.
-  package let message: String
   /// The command it concerns, when the command line got that far.
   package let command: Command?
+  /// What is wrong, printable and without a newline; so is the remedy.
+  package let problem: String
+  package let remedy: String
 }

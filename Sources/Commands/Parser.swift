@@ -67,7 +67,7 @@ final class Parser {
   private func find(_ word: Bytes) throws(UsageError) -> Command {
     if let found = grammar.command(named: word) { return found }
     let near = Suggestion.names(near: word, among: (grammar.commands + [.help]).map(\.name))
-    throw failure("unknown command \(shownWord(word))\(remedy(near))")
+    throw failure("unknown command \(shownWord(word))", remedy(near))
   }
 
   /// - Returns: an answer, if it asks for help or the version.
@@ -80,7 +80,7 @@ final class Parser {
     if name.endIndex < argument.endIndex { value = Bytes(argument[(name.endIndex + 1)...]) }
     switch flag.value {
     case .none where value != nil:
-      throw failure("option --\(flag.long) takes no value; write --\(flag.long)")
+      throw failure("option --\(flag.long) takes no value", "write --\(flag.long)")
     case .required(let label) where value == nil:
       value = try nextValue(of: "--\(flag.long)", label)
     case .optional where value == nil:
@@ -111,7 +111,7 @@ final class Parser {
   /// The next argument, whatever it begins with.
   private func nextValue(of option: String, _ label: String) throws(UsageError) -> Bytes {
     if let value = next() { return value }
-    throw failure("option \(option) needs a value; write \(option) \(label)")
+    throw failure("option \(option) needs a value", "write \(option) \(label)")
   }
 
   private func noticeSeparateValue(of flag: Flag) {
@@ -123,7 +123,7 @@ final class Parser {
     if flag.long == Flag.help.long { return .help(command) }
     if flag.long == Flag.version.long { return .version }
     if !flag.repeats, given.contains(where: { $0.long == flag.long }) {
-      throw failure("option --\(flag.long) was given twice; give it once")
+      throw failure("option --\(flag.long) was given twice", "give it once")
     }
     given.append(.init(long: flag.long, value: value))
     return nil
@@ -139,7 +139,7 @@ final class Parser {
 
   private func finish() throws(UsageError) -> Parsed {
     guard let command else {
-      throw failure("a COMMAND is missing; see \(grammar.program) --help")
+      throw failure("a COMMAND is missing", "see \(grammar.program) --help")
     }
     try checkOperands(of: command)
     if command.name == Command.help.name { return .help(try operands.first.map(find)) }

@@ -96,9 +96,8 @@ enum Program {
 
   private static func parse(_ arguments: [Bytes], _ grammar: Grammar) throws(PostError) -> Parsed {
     do throws(UsageError) { return try grammar.parse(arguments) } catch {
-      let own = "post: "
-      throw PostError(
-        .usage, error.message.hasPrefix(own) ? String(error.message.dropFirst(own.count)) : error.message)
+      let place = error.command.map { "post \($0.name)" }
+      throw PostError(.usage, nil, place, cause: error.problem, remedy: error.remedy)
     }
   }
 }

@@ -39,8 +39,8 @@ struct UsageErrorTests {
     ("take tools -é", "box take: unknown option -é; see box take --help"),
     ("take tools -5", "box take: unknown option -5; see box take --help"),
     ("--nonsense list", "box: unknown option --nonsense; see box --help"),
-    ("--all take", "box: option --all belongs after the command name, as in box take --all"),
-    ("-qn5 take", "box: option --count belongs after the command name, as in box take --count"),
+    ("--all take", "box: option --all belongs after the command name; write box take --all"),
+    ("-qn5 take", "box: option --count belongs after the command name; write box take --count"),
     // values
     ("put tools --message", "box put: option --message needs a value; write --message TEXT"),
     ("put tools -m", "box put: option -m needs a value; write -m TEXT"),
@@ -115,4 +115,9 @@ struct UsageErrorTests {
       }
     }
   }
+}
+
+extension UsageError {
+  /// As a program prints it.
+  fileprivate var message: String { "box\(command.map { " \($0.name)" } ?? ""): \(problem); \(remedy)" }
 }

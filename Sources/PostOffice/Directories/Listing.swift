@@ -27,7 +27,7 @@ extension Office {
     } catch .noEntry {
       return []
     } catch {
-      throw PostError(error, "cannot list \(folder)")
+      throw PostError(error, "cannot list", "\(folder)")
     }
     names.sort()
     return Array(names.prefix(limit))
@@ -36,7 +36,7 @@ extension Office {
   /// How many letters are in a place and its bags; 0 if it is missing.
   func count(_ folder: Path) throws(PostError) -> Int {
     var count = 0
-    try attempt("cannot list \(folder)") { () throws(Errno) in
+    try attempt("cannot list", "\(folder)") { () throws(Errno) in
       try forEachLetter(of: folder) { _, _, _ in count += 1 }
     }
     return count
@@ -48,7 +48,7 @@ extension Office {
     of folder: Path, _ body: (_ folder: Path, _ name: Path) throws(PostError) -> Bool
   ) throws(PostError) {
     var trouble: PostError?
-    try attempt("cannot list \(folder)") { () throws(Errno) in
+    try attempt("cannot list", "\(folder)") { () throws(Errno) in
       try forEachFolder(of: folder) { path, directory throws(Errno) in
         let names = try directory.names()
         do throws(PostError) {

@@ -36,7 +36,7 @@ extension Office {
     var (visited, removed) = (0, 0)
     var emptied = [Path]()
     defer { removeBags(emptied) }
-    try attempt("cannot remove old letters from \(folder)") { () throws(Errno) in
+    try attempt("cannot remove old letters from", "\(folder)") { () throws(Errno) in
       try forEachFolder(of: folder) { path, directory throws(Errno) in
         var old = [(name: Path, id: LetterID)]()
         var (rest, young) = (0, 0)

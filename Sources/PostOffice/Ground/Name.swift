@@ -26,9 +26,8 @@ public final class Name: Hashable, Comparable, Sendable, CustomStringConvertible
     guard Name.isValid(bytes[...]) else {
       let shown = bytes.isEmpty ? "an empty text" : "'\(visible(Array(bytes.prefix(40))))'"
       throw PostError(
-        .usage,
-        "\(shown) cannot name a \(role); use up to \(Name.limit) letters, digits, '.', '_' and '-', "
-          + "and begin with a letter or digit")
+        .usage, "\(shown) cannot name a \(role)",
+        remedy: "use up to \(Name.limit) letters, digits, '.', '_' and '-', and begin with a letter or digit")
     }
     description = String(decoding: bytes, as: UTF8.self)
   }

@@ -1,5 +1,6 @@
-// The error of the post office: what could not be done, where, why, and what to do about it. No function of the library
-// throws another type, but for Errno below it. The verb or the watcher prints an error once.
+// The error of the post office: what could not be done, where, why, and what to do about it, each in a field of its own.
+// No function of the library throws another type, but for Errno below it. The verb or the watcher prints an error once,
+// as one line that joins the fields; no code takes a message apart.
 
 import Linux
 
@@ -34,26 +35,41 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   public let kind: Kind
-  /// One line that begins in lower case: operation, place and cause, and after a semicolon the remedy.
-  public let message: String
+  /// What could not be done, "cannot open"; or what is wrong, as a sentence. It begins in lower case.
+  public let operation: String?
+  /// What it concerns, if the operation does not say: a path relative to the spool, "mailbox stock".
+  public let place: String?
+  /// The line of that file.
+  public let line: Int?
+  public let cause: String?
+  public let remedy: String?
+  /// What has become of the letters all the same: "1 letter was accepted".
+  public private(set) var outcome: String?
+  /// The program that read our output wants no more, which is not worth a message.
+  package private(set) var isSilent = false
 
   public var exitCode: Int32 { kind.rawValue }
   public var description: String { message }
 
-  public init(_ kind: Kind, _ message: String) {
-    self.kind = kind
-    self.message = message
+  public init(
+    _ kind: Kind, _ operation: String? = nil, _ place: String? = nil, line: Int? = nil, cause: String? = nil,
+    remedy: String? = nil
+  ) {
+    (self.kind, self.operation, self.place, self.line) = (kind, operation, place, line)
+    (self.cause, self.remedy) = (cause, remedy)
   }
 
   /// - Parameters:
   ///   - errno: the cause.
-  ///   - what: the operation and its place: "cannot open topics/orders/new".
-  ///   - hint: the remedy; nil: the usual one for this cause.
-  package init(_ errno: Errno, _ what: String, hint: String? = nil) {
-    var words = errno.description
-    words = words.prefix(1).lowercased() + words.dropFirst()
-    let remedy = hint ?? PostError.remedy(errno)
-    self.init(Kind(of: errno), what + ": " + words + (remedy.map { "; " + $0 } ?? ""))
+  ///   - kind: nil: the usual one for this cause.
+  ///   - remedy: nil: the usual one for this cause.
+  package init(
+    _ errno: Errno, _ operation: String, _ place: String? = nil, kind: Kind? = nil, remedy: String? = nil
+  ) {
+    let cause = errno.description
+    self.init(
+      kind ?? Kind(of: errno), operation, place, cause: cause.prefix(1).lowercased() + cause.dropFirst(),
+      remedy: remedy ?? PostError.remedy(errno))
   }
 
   private static func remedy(_ errno: Errno) -> String? {
@@ -64,12 +80,46 @@ public struct PostError: Error, Hashable, Sendable, CustomStringConvertible {
     default: nil
     }
   }
+
+  /// The same error, with what has become of letters. That is always worth a message.
+  package func adding(outcome: String) -> PostError {
+    var error = self
+    error.outcome = joined([self.outcome, outcome], "; ")
+    error.isSilent = false
+    return error
+  }
+
+  package func silenced() -> PostError {
+    var error = self
+    error.isSilent = true
+    return error
+  }
+
+  /// One line: operation, place and cause, and after semicolons the remedy and the outcome.
+  public var message: String {
+    let place = joined([place, line.map { "line \($0)" }], ", ")
+    return joined([joined([joined([operation, place], " "), cause], ": "), remedy, outcome], "; ") ?? ""
+  }
+
+  /// What is wrong, for a report that names place and remedy itself.
+  var problem: String {
+    joined([joined([operation, line.map { "line \($0)" }], ", "), cause], ": ") ?? ""
+  }
+}
+
+/// Those parts that there are.
+private func joined(_ parts: [String?], _ separator: String) -> String? {
+  let parts = parts.compactMap(\.self)
+  return parts.isEmpty ? nil : parts.joined(separator: separator)
 }
 
 /// Runs system calls; if one fails, the error says what they were for.
 @inline(__always)
 func attempt<Value: ~Copyable>(
-  _ what: @autoclosure () -> String, hint: String? = nil, _ body: () throws(Errno) -> Value
+  _ operation: @autoclosure () -> String, _ place: @autoclosure () -> String? = nil, remedy: String? = nil,
+  _ body: () throws(Errno) -> Value
 ) throws(PostError) -> Value {
-  do throws(Errno) { return try body() } catch { throw PostError(error, what(), hint: hint) }
+  do throws(Errno) { return try body() } catch {
+    throw PostError(error, operation(), place(), remedy: remedy)
+  }
 }

@@ -116,10 +116,7 @@ extension Inspection {
   func checkSettings(_ path: Path, _ scope: Setting.Scope) {
     // An editor may be writing the file.
     if let trouble = recheck({ office.trouble(in: path, scope) }) {
-      // Most messages begin with the place.
-      let rest = trouble.message.dropFirst(path.description.count)
-      let isFirst = trouble.message.hasPrefix(path.description)
-      report(.badSettings, path, isFirst ? String(rest.drop { " ,".contains($0) }) : trouble.message)
+      report(.badSettings, path, trouble.problem, remedy: trouble.remedy)
     }
     guard let status = try? office.root.open(path, .readSettings).status() else { return }
     if status.permissions & 0o002 != 0 {

@@ -43,7 +43,7 @@ extension Inspection {
     } catch {
       guard (try? office.root.exists(path)) == true else { return }  // moved meanwhile
       switch error {
-      case .errno(.noEntry): return
+      case .errno(.noEntry), .tooLarge: return  // it is read in pieces, however large
       case .errno(let errno): reportUnreadable(path, errno)
       case .corrupt(let how):
         report(.corrupt, path, how, repair: "sets it aside") { () throws(PostError) in try setAside(how) }

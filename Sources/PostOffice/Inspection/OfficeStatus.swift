@@ -71,7 +71,9 @@ extension Office {
   }
 
   private func diskStatus() throws(PostError) -> OfficeStatus.DiskStatus {
-    let space = try attempt("cannot see how much space is free") { () throws(Errno) in try root.space() }
+    let space = try attempt("cannot see how much space is free in", "\(path)") { () throws(Errno) in
+      try root.space()
+    }
     return OfficeStatus.DiskStatus(
       free: space.free, size: space.size, freeInodes: space.freeInodes, inodes: space.inodes,
       trouble: try shortages())

@@ -25,13 +25,14 @@ public struct Envelope: Sendable {
   func fields() throws(PostError) -> [Headers.Field] {
     for field in headers {
       if let name = Envelope.reserved.first(where: { $0.lowercased() == field.name.lowercased() }) {
-        throw PostError(.badData, "header \(name) is written by the post office; leave it out")
+        throw PostError(.badData, "header \(name) is written by the post office", remedy: "leave it out")
       }
     }
     let size = headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 3 }
     guard size <= Headers.blockLimit / 2 else {
       throw PostError(
-        .badData, "the headers take more than \(Headers.blockLimit / 2) bytes; put them into the body")
+        .badData, "the headers take more than \(Headers.blockLimit / 2) bytes",
+        remedy: "put them into the body")
     }
     return headers
   }

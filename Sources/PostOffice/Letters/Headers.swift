@@ -14,16 +14,17 @@ public struct Headers: Hashable, Sendable {
     public init(_ name: String, _ value: String) throws(PostError) {
       guard !name.isEmpty, name.utf8.allSatisfy(isFieldNameByte) else {
         throw PostError(
-          .badData, "invalid header name '\(visible(name))': expected printable ASCII without ':'")
+          .badData, "invalid header name '\(visible(name))'", cause: "expected printable ASCII without ':'")
       }
       if value.utf8.contains(where: { "\0\r\n".utf8.contains($0) }) {
         throw PostError(
-          .badData, "the value of header \(name) contains a line break or NUL; a header is one line")
+          .badData, "the value of header \(name) contains a line break or NUL", remedy: "a header is one line"
+        )
       }
       guard name.utf8.count + value.utf8.count + 2 <= Headers.lineLimit else {
         throw PostError(
-          .badData,
-          "header \(name) is longer than \(Headers.lineLimit) bytes (RFC 5322 2.1.1); put it into the body")
+          .badData, "header \(name) is longer than \(Headers.lineLimit) bytes (RFC 5322 2.1.1)",
+          remedy: "put it into the body")
       }
       self.init(parsed: name, value)
     }

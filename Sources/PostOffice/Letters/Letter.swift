@@ -19,6 +19,8 @@ public final class Letter {
     case errno(Errno)
     /// It is not what was sent; the text continues a sentence that begins with its name.
     case corrupt(String)
+    /// Its body is longer than the reader takes.
+    case tooLarge
   }
 
   init(_ path: Path, in root: borrowing Directory, id: LetterID) throws(Flaw) {
@@ -144,15 +146,11 @@ public final class Letter {
   /// - Parameter limit: bytes.
   /// - Throws: bad data, if it is longer; an I/O error.
   public func body(limit: Int64 = bodyLimit) throws(PostError) -> [UInt8] {
-    guard bodyLength <= limit else { throw Letter.tooLarge(id.path) }
+    guard bodyLength <= limit else { throw Flaw.tooLarge.asPostError("\(id)") }
     var bytes = [UInt8]()
     bytes.reserveCapacity(Int(bodyLength))
-    try attempt("cannot read letter \(id)") { () throws(Errno) in try forEachPiece { bytes += $0 } }
+    try attempt("cannot read", "letter \(id)") { () throws(Errno) in try forEachPiece { bytes += $0 } }
     return bytes
-  }
-
-  package static func tooLarge(_ letter: Path) -> PostError {
-    PostError(.badData, "the body of \(letter) is too large to be held in memory; use --format body")
   }
 
   public var topic: String? { headers["Post-Topic"] }
@@ -173,8 +171,11 @@ extension Letter {
 extension Letter.Flaw {
   package func asPostError(_ place: String) -> PostError {
     switch self {
-    case .errno(let errno): PostError(errno, "cannot read \(place)")
+    case .errno(let errno): PostError(errno, "cannot read", place)
     case .corrupt(let how): PostError(.badData, "\(place) \(how)")
+    case .tooLarge:
+      PostError(
+        .badData, "the body of \(place) is too large to be held in memory", remedy: "use --format body")
     }
   }
 }

@@ -133,7 +133,7 @@ package final class ClaimQueue {
   /// Opens `new/` and lists the bags for the next time the window is filled.
   /// - Returns: the bags of `later/`.
   func openNew() throws(PostError) -> [Bag] {
-    let opened = try attempt("cannot list \(layout[.new])") { () throws(Errno) in
+    let opened = try attempt("cannot list", "\(layout[.new])") { () throws(Errno) in
       try office.foldersNow(of: layout[.new])
     }
     self.opened = opened
@@ -166,7 +166,7 @@ package final class ClaimQueue {
           found.fresh.mayLackSome = true
         }
       }
-    } catch { throw PostError(error, "cannot list \(new)") }
+    } catch { throw PostError(error, "cannot list", "\(new)") }
     found.fresh.sort()
     found.again.sort()
     window = found
@@ -204,9 +204,9 @@ package final class ClaimQueue {
   func inOrder(_ claim: (LetterID?) throws(PostError) -> [Claim]) throws(PostError) -> [Claim] {
     block = nil
     guard isStrict else { return try claim(nil) }
-    let what = "cannot claim a letter of mailbox \(mailbox)"
-    let cur = try attempt(what) { () throws(Errno) in try office.root.directory(layout[.cur]) }
-    let isAlone = try attempt(what) { () throws(Errno) in
+    let (operation, place) = ("cannot claim a letter of", "mailbox \(mailbox)")
+    let cur = try attempt(operation, place) { () throws(Errno) in try office.root.directory(layout[.cur]) }
+    let isAlone = try attempt(operation, place) { () throws(Errno) in
       guard try cur.tryLock() else { return false }
       // If cur/ was replaced since it was opened, the lock keeps no other claimer out.
       return try office.root.status(layout[.cur]).inode == cur.file.status().inode
@@ -217,7 +217,7 @@ package final class ClaimQueue {
       misses += 1
       var isClaimed = false
       var firstLater: LetterID?
-      try attempt(what) { () throws(Errno) in
+      try attempt(operation, place) { () throws(Errno) in
         try cur.forEachName { bytes in isClaimed = isClaimed || EntryName(Path(bytes)).attempt != nil }
         try office.forEachLetter(of: layout[.later]) { _, bytes, _ in
           let id = EntryName(Path(bytes)).id

@@ -51,7 +51,7 @@ extension Mailbox {
     office.clearDebris(in: layout[.tmp])
     clearFormerHolders()
     // Opened before the bags are listed: what is sealed in between is met in one of the two (CrashSafety I28).
-    let later = try attempt("cannot open \(layout[.later])") { () throws(Errno) in
+    let later = try attempt("cannot open", "\(layout[.later])") { () throws(Errno) in
       try office.openIfThere(layout[.later])
     }
     try putBackDue(later, try queue.openNew())
@@ -144,12 +144,13 @@ extension Mailbox {
     switch flaw {
     case .corrupt(let how): return try setAside(name, from: folder, because: how)
     case .errno(let errno):
-      let trouble =
-        errno == .fileTooLarge
-        ? Letter.tooLarge(folder / name)
-        : office.trouble(errno, "cannot claim \(folder / name)", in: layout.root)
-      let isItsOwn = [.denied, .notPermitted, .io, .invalid, .fileTooLarge].contains(errno)
+      let trouble = office.trouble(errno, "cannot claim", "\(folder / name)", in: layout.root)
+      let isItsOwn = [.denied, .notPermitted, .io, .invalid].contains(errno)
       guard isItsOwn, queue.skip(name) else { throw trouble }
+      return trouble
+    case .tooLarge:
+      let trouble = flaw.asPostError("\(folder / name)")
+      guard queue.skip(name) else { throw trouble }
       return trouble
     }
   }
@@ -164,7 +165,7 @@ extension Mailbox {
       queue.nameWasGone(from: folder)
       return nil
     }
-    if letter.bodyLength > bodyLimit { throw .errno(.fileTooLarge) }
+    if letter.bodyLength > bodyLimit { throw .tooLarge }
     let isVerified = letter.bodyLength <= verifiedAtOnce
     if isVerified { try letter.verify() }
     var entry = EntryName(before.id, attempt: (before.attempt ?? 0) + 1)
@@ -172,7 +173,10 @@ extension Mailbox {
     do throws(Errno) {
       switch term {
       case .beacon(let beacon):
-        guard before.id.isOneWord else { throw .nameTooLong }
+        guard before.id.isOneWord else {
+          try giveNewID(name, in: folder)
+          return nil
+        }
         try beacon.lock()
         entry.beacon = beacon.byte
         shown = beacon
@@ -235,10 +239,11 @@ extension Mailbox {
     do throws(Errno) { try office.setAside(folder / name, in: layout[.corrupt], as: free) } catch .noEntry {
       return nil
     } catch { throw PostError(error, "\(folder / name) \(how), and cannot be set aside") }
-    let message = "letter \(id) of mailbox \(self.name) \(how); it is set aside in \(layout[.corrupt])"
-    notes.add(message, about: id)
+    let report = PostError(.badData, "letter \(id) of mailbox \(self.name) \(how)")
+      .adding(outcome: "it is set aside in \(layout[.corrupt])")
+    notes.add(report.message, about: id)
     log.write("corrupt", id, how)
-    return PostError(.badData, message)
+    return report
   }
 }
 

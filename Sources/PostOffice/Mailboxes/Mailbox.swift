@@ -99,9 +99,10 @@ extension Office {
         name, self, bodyLimit: bodyLimit, verifiedAtOnce: verifiedAtOnce, keepsLogBack: keepsLogBack)
     } catch .noEntry {
       throw PostError(
-        .notFound, "there is no mailbox '\(name)' in \(path); post subscribe \(name) TOPIC makes it")
+        .notFound, "there is no mailbox '\(name)' in \(path)", remedy: "post subscribe \(name) TOPIC makes it"
+      )
     } catch {
-      throw trouble(error, "cannot open mailbox \(name) in \(path)")
+      throw trouble(error, "cannot open", "mailbox \(name) in \(path)")
     }
   }
 
@@ -109,10 +110,10 @@ extension Office {
   @discardableResult
   public func makeMailbox(_ name: Name) throws(PostError) -> Mailbox {
     let layout = MailboxLayout(name)
-    try attemptMaking("cannot make \(path)/\(layout.root)") { (made) throws(Errno) in
+    try attemptMaking("\(path)/\(layout.root)") { (made) throws(Errno) in
       try complete(layout, noting: &made)
     }
-    return try attempt("cannot open mailbox \(name) in \(path)") { () throws(Errno) in
+    return try attempt("cannot open", "mailbox \(name) in \(path)") { () throws(Errno) in
       try Mailbox(name, self)
     }
   }

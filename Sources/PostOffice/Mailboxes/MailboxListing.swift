@@ -31,7 +31,7 @@ extension Mailbox {
   package func find(_ prefix: Path, in places: [Place] = Place.states) throws(PostError) -> [Entry] {
     var found = [Entry]()
     for place in places {
-      try attempt("cannot list \(layout[place])") { () throws(Errno) in
+      try attempt("cannot list", "\(layout[place])") { () throws(Errno) in
         try office.forEachLetter(of: layout[place]) { folder, bytes, _ in
           if bytes.starts(with: prefix.bytes) {
             found.append(Entry(place: place, folder: folder, name: Path(bytes)))
@@ -50,11 +50,13 @@ extension Mailbox {
     let found = try find(prefix, in: places)
     guard let first = found.first else {
       let names = places.map { "\($0)/" }.joined(separator: " or ")
-      throw PostError(.notFound, "no letter \(prefix) in \(names) of mailbox \(name)")
+      throw PostError(
+        .notFound, "no letter \(prefix) in", "\(names) of mailbox \(name)", remedy: "see post list \(name)")
     }
     guard Set(found.map { EntryName($0.name).id }).count == 1 else {
       throw PostError(
-        .usage, "\(prefix) could be any of \(found.count) letters of mailbox \(name); give more of the ID")
+        .usage, "\(prefix) could be any of \(found.count) letters of", "mailbox \(name)",
+        remedy: "give more of the ID")
     }
     return first
   }

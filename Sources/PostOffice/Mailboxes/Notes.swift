@@ -26,7 +26,7 @@ package struct Notes {
       let size = try office.append(text, to: path(id)).status().size
       if size > Notes.limit { try cut(path(id)) }
     } catch {
-      office.warn(office.trouble(error, "cannot write \(path(id))", in: layout.root).message)
+      office.warn(office.trouble(error, "cannot write", "\(path(id))", in: layout.root).message)
     }
   }
 

@@ -15,7 +15,7 @@ extension Mailbox {
   public func pause() throws(PostError) {
     if isPaused { return }
     let stamp = UTC(seconds: Clock.wall / 1_000_000_000).timestamp
-    try office.attemptWrite("cannot pause mailbox \(name)", in: layout.root) { () throws(Errno) in
+    try office.attemptWrite("cannot pause", "mailbox \(name)", in: layout.root) { () throws(Errno) in
       try office.replace(
         layout.paused, with: "\(stamp) paused by \(office.sender)\n", through: layout[.tmp])
     }
@@ -23,7 +23,7 @@ extension Mailbox {
 
   /// Ends a pause, also one that the watcher made because the handler was broken: the handler is tried at once.
   public func resume() throws(PostError) {
-    try attempt("cannot resume mailbox \(name)") { () throws(Errno) in
+    try attempt("cannot resume", "mailbox \(name)") { () throws(Errno) in
       // The operator's last: that it goes is what wakes the watcher.
       for sign in [layout.broken, layout.paused] {
         do throws(Errno) { try office.root.remove(sign) } catch .noEntry {}

@@ -57,7 +57,7 @@ extension Mailbox {
   /// The mailbox's directory, in which holders lock their bytes. A lock is not shown to the open description that has
   /// it, so each look is through one of its own.
   func openBeacons() throws(PostError) -> LetterDirectory {
-    try attempt("cannot open \(layout.root)") { () throws(Errno) in
+    try attempt("cannot open", "\(layout.root)") { () throws(Errno) in
       try LetterDirectory(opening: layout.root, of: office)
     }
   }
@@ -73,7 +73,7 @@ extension Mailbox {
   func takeBack(_ names: [Path]) throws(PostError) -> [Path: Place]? {
     let settings = (try? settings()) ?? Settings()
     let beacons = try openBeacons()
-    let isAlone = try attempt("cannot take letters back in \(layout[.cur])") { () throws(Errno) in
+    let isAlone = try attempt("cannot take letters back in", "\(layout[.cur])") { () throws(Errno) in
       try beacons.directory.tryLock()
     }
     guard isAlone else { return nil }

@@ -35,7 +35,7 @@ extension Mailbox {
     var count = 0
     var trouble: PostError?
     _ = try topic.withLock(waiting: true) { () throws(PostError) in
-      try attempt("cannot list \(topic.layout.cur)") { () throws(Errno) in
+      try attempt("cannot list", "\(topic.layout.cur)") { () throws(Errno) in
         try topic.forEachGroup(of: group, since: since) { letters throws(Errno) in
           if trouble != nil { return }
           do throws(PostError) { try replay(letters, of: topic, &count) } catch { trouble = error }
@@ -44,17 +44,17 @@ extension Mailbox {
     }
     try sync()
     guard let trouble else { return count }
-    throw PostError(trouble.kind, trouble.message + (count == 0 ? "" : "; before it, \(count) came again"))
+    throw count == 0 ? trouble : trouble.adding(outcome: "before it, \(count) came again")
   }
 
   /// One go, under the topic's lock.
   private func replay(
     _ group: [ListedLetter], of topic: Topic, _ count: inout Int
   ) throws(PostError) {
-    let what = "cannot replay topic \(topic.name) to mailbox \(name)"
+    let (operation, place) = ("cannot replay topic \(topic.name) to", "mailbox \(name)")
     var letters = [LetterID: ListedLetter]()
     var ended = [(entry: Mailbox.Entry, id: LetterID)]()
-    try attempt(what) { () throws(Errno) in
+    try attempt(operation, place) { () throws(Errno) in
       for letter in group { letters[letter.id] = letter }
       let all = Array(letters.values)
       // What is under way, or no letter any more, is left alone, even if an end of it is on record, too.
@@ -70,7 +70,9 @@ extension Mailbox {
       count += 1
     }
     let rest = letters.values.sorted { $0.name < $1.name }
-    try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try link(rest, of: topic, &count) }
+    try office.attemptWrite(operation, place, in: layout.root) { () throws(Errno) in
+      try link(rest, of: topic, &count)
+    }
   }
 
   /// Links letters of a topic that the mailbox does not have.
@@ -122,8 +124,8 @@ extension Mailbox {
     } catch .noEntry {
       return false
     } catch {
-      let what = "cannot put letter \(id) of mailbox \(name) back into \(layout[.new])"
-      throw office.trouble(error, what, in: layout.root)
+      throw office.trouble(
+        error, "cannot put letter \(id) of mailbox \(name) back into", "\(layout[.new])", in: layout.root)
     }
     log.write(event, id)
     return true

@@ -21,7 +21,7 @@ extension Mailbox {
   ) throws(PostError) -> (putBack: Int, next: Int64?) {
     var pass = RetryPass(self)
     do throws(Errno) { try pass.run(opened, bags) } catch {
-      throw office.trouble(error, "cannot put letters back from \(layout[.later])", in: layout.root)
+      throw office.trouble(error, "cannot put letters back from", "\(layout[.later])", in: layout.root)
     }
     hasMoreDue = pass.putBack > 0 && pass.next.map { $0 <= Clock.wall / 1_000_000 } == true
     return (pass.putBack, pass.next)

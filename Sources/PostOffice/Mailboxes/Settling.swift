@@ -69,12 +69,13 @@ extension Mailbox {
 
   fileprivate func cannotMove(_ settlement: Settlement, _ errno: Errno) -> PostError {
     let letter = "letter \(settlement.name.id) of mailbox \(name)"
-    let what = "cannot move \(letter) from \(layout[.cur]) to \(layout[settlement.place])"
-    return office.trouble(errno, what, in: layout.root)
+    return office.trouble(
+      errno, "cannot move \(letter) from \(layout[.cur]) to", "\(layout[settlement.place])", in: layout.root)
   }
 
   fileprivate func leaseIsOver(_ id: LetterID) -> PostError {
-    PostError(.notFound, "the lease of letter \(id) of mailbox \(name) is over; another reader may have it")
+    PostError(.notFound, "the lease of letter \(id) of mailbox \(name) is over")
+      .adding(outcome: "another reader may have it")
   }
 
   /// Settles a leased letter by its ID, or the beginning of it.
@@ -85,7 +86,7 @@ extension Mailbox {
     let entry = EntryName(found.name)
     guard entry.until != nil else {
       throw PostError(
-        .notFound, "letter \(entry.id) of mailbox \(name) is not leased: its holder will settle it")
+        .notFound, "letter \(entry.id) of mailbox \(name) is not leased", cause: "its holder will settle it")
     }
     let settlement = Settlement(
       verdict, of: entry, (try? settings()) ?? Settings(), now: Clock.wall / 1_000_000, random: Host.random64)

@@ -57,16 +57,16 @@ extension Space {
   var freeText: String { "\(Sizes.text(free)) of \(Sizes.text(size)) is free" }
   var freeInodesText: String { "\(freeInodes) of \(inodes) inodes are free" }
 
-  /// After ENOSPC: what is used up, and the remedy; nil: neither bytes nor inodes are (a project's quota, a directory
+  /// After ENOSPC: what is used up, and what helps; nil: neither bytes nor inodes are (a project's quota, a directory
   /// that cannot grow).
-  var fullness: String? {
+  var fullness: (cause: String, remedy: String)? {
     let bytes = "\(Sizes.text(free)) of \(Sizes.text(size)) free"
     let files = "\(freeInodes) of \(inodes) free"
     switch (isKnown && free < Space.grain, inodes > 0 && freeInodes == 0) {
     case (true, true):
-      return "no space (\(bytes)) and no inodes (\(files)) are left; remove some files and try again"
-    case (true, false): return "no space is left (\(bytes)); free some and try again"
-    case (false, true): return "no inodes are left (\(files)); remove some files and try again"
+      return ("no space (\(bytes)) and no inodes (\(files)) are left", "remove some files and try again")
+    case (true, false): return ("no space is left (\(bytes))", "free some and try again")
+    case (false, true): return ("no inodes are left (\(files))", "remove some files and try again")
     case (false, false): return nil
     }
   }
@@ -100,22 +100,23 @@ extension Office {
 
   /// The error for a failed system call; on a full disk it says what is used up.
   /// - Parameter folder: where the call was to write: its file system is looked at.
-  func trouble(_ errno: Errno, _ what: String, in folder: Path = ".", hint: String? = nil) -> PostError {
-    guard errno == .noSpace else { return PostError(errno, what, hint: hint) }
-    let space = (try? root.directory(folder).space()) ?? (try? root.space())
-    guard let words = space?.fullness else { return PostError(errno, what, hint: hint) }
-    guard let hint else { return PostError(.tryAgain, "\(what): \(words)") }
-    return PostError(.tryAgain, "\(what): \(words.prefix { $0 != ";" }); \(hint)")
+  func trouble(
+    _ errno: Errno, _ operation: String, _ place: String, in folder: Path = ".", remedy: String? = nil
+  ) -> PostError {
+    let isFull = errno == .noSpace
+    let space = isFull ? (try? root.directory(folder).space()) ?? (try? root.space()) : nil
+    guard let full = space?.fullness else { return PostError(errno, operation, place, remedy: remedy) }
+    return PostError(.tryAgain, operation, place, cause: full.cause, remedy: remedy ?? full.remedy)
   }
 
   /// Runs system calls that take space; if one fails, the error says what they were for.
   /// - Parameter folder: where they write.
   @inline(__always)
   func attemptWrite<Value: ~Copyable>(
-    _ what: @autoclosure () -> String, in folder: @autoclosure () -> Path = ".",
-    _ body: () throws(Errno) -> Value
+    _ operation: @autoclosure () -> String, _ place: @autoclosure () -> String,
+    in folder: @autoclosure () -> Path = ".", _ body: () throws(Errno) -> Value
   ) throws(PostError) -> Value {
-    do throws(Errno) { return try body() } catch { throw trouble(error, what(), in: folder()) }
+    do throws(Errno) { return try body() } catch { throw trouble(error, operation(), place(), in: folder()) }
   }
 
   /// The settings for letters to a topic. If they cannot be read, a warning says so, and the defaults refuse no letter
@@ -126,7 +127,8 @@ extension Office {
     if let known = topicSettings.first(where: { $0.topic == topic }) { return known.value }
     var value = Settings()
     do throws(PostError) { value = try settings(ofTopic: topic) } catch {
-      warn("\(error.message); until it is corrected, letters are accepted as long as there is space")
+      let outcome = "until it is corrected, letters are accepted as long as there is space"
+      warn(error.adding(outcome: outcome).message)
     }
     topicSettings.append(ReadSettings(topic, value, readAt: now))
     return value

@@ -53,11 +53,13 @@ public final class Office {
       root = try Directory(path)
     } catch .noEntry {
       throw PostError(
-        .notFound, "there is no spool at \(path); the first post send or post subscribe makes it")
+        .notFound, "there is no spool at", "\(path)", remedy: "the first post send or post subscribe makes it"
+      )
     } catch .notDirectory {
-      throw PostError(.cannotCreate, "the spool \(path) is not a directory; name another with --spool")
+      throw PostError(
+        .cannotCreate, "the spool \(path) is not a directory", remedy: "name another with --spool")
     } catch {
-      throw PostError(error, "cannot open the spool \(path)")
+      throw PostError(error, "cannot open the spool", "\(path)")
     }
   }
 
@@ -68,10 +70,10 @@ public final class Office {
     let path = path.withoutTrailingSlash
     let office: Office
     do throws(PostError) { office = try Office(at: path) } catch let error where error.kind == .notFound {
-      try attempt("cannot make the spool \(path)") { () throws(Errno) in try makeFolders(path) }
+      try attempt("cannot make the spool", "\(path)") { () throws(Errno) in try makeFolders(path) }
       office = try Office(at: path)
     }
-    let isNew = try attempt("cannot look into \(path)") { () throws(Errno) in
+    let isNew = try attempt("cannot look into", "\(path)") { () throws(Errno) in
       try !office.root.exists(Layout.mailboxes)
     }
     if isNew { try office.furnish() }
@@ -86,7 +88,8 @@ public final class Office {
     if (try? Directory(system)) != nil { return system }
     if let state = Host.environment("XDG_STATE_HOME"), state.isAbsolute { return state / "post" }
     if let home = Host.environment("HOME") { return home / ".local/state/post" }
-    throw PostError(.usage, "no spool: POST_SPOOL and HOME are not set; name one with --spool DIR")
+    throw PostError(
+      .usage, "no spool", cause: "POST_SPOOL and HOME are not set", remedy: "name one with --spool DIR")
   }
 
   /// mkdir -p, with each new name made durable in its parent. So is the name of the last folder that was there: the
@@ -114,7 +117,7 @@ public final class Office {
 
   /// Makes the first directories. `mailboxes` is last: a process that sees it relies on the rest (CrashSafety I15).
   private func furnish() throws(PostError) {
-    try attemptWrite("cannot make \(path)/\(Layout.topics)") { () throws(Errno) in
+    try attemptWrite("cannot make", "\(path)/\(Layout.topics)") { () throws(Errno) in
       try make([Layout.topics], in: ".")
       // A parent that this process may not open was not made by it.
       do throws(Errno) { try Directory(path.parent).sync() } catch .denied {}
@@ -143,12 +146,12 @@ public final class Office {
 
   /// Runs steps that make directories. If one fails, those that were made are removed again.
   func attemptMaking(
-    _ what: @autoclosure () -> String, _ steps: (_ made: inout [Path]) throws(Errno) -> Void
+    _ place: @autoclosure () -> String, _ steps: (_ made: inout [Path]) throws(Errno) -> Void
   ) throws(PostError) {
     var made = [Path]()
     do throws(Errno) { try steps(&made) } catch {
       // Before the removal gives space back: the error tells how much there is.
-      let trouble = trouble(error, what())
+      let trouble = trouble(error, "cannot make", place())
       for folder in made.reversed() { try? root.removeDirectory(folder) }
       throw trouble
     }
@@ -179,7 +182,7 @@ public final class Office {
     } catch .noEntry {
       return []
     } catch {
-      throw PostError(error, "cannot list \(path)/\(folder)")
+      throw PostError(error, "cannot list", "\(path)/\(folder)")
     }
     return found.sorted()
   }

@@ -24,17 +24,18 @@ struct SettingsFile {
   /// - Throws: bad settings, naming file and line.
   func apply(to settings: inout Settings, scope: Setting.Scope) throws(PostError) {
     for (index, line) in lines.enumerated() {
-      let place = "\(path), line \(index + 1)"
+      func trouble(_ cause: String, _ remedy: String? = nil) -> PostError {
+        PostError(.badSettings, nil, "\(path)", line: index + 1, cause: cause, remedy: remedy)
+      }
       guard let field = SettingsFile.field(line) else {
         if SettingsFile.isBlank(line) { continue }
-        throw PostError(.badSettings, "\(place): not of the form 'Name: value'")
+        throw trouble("not of the form 'Name: value'")
       }
       guard let setting = Setting.named(field.name), setting.scopes.contains(scope) else {
-        throw PostError(.badSettings, "\(place): \(Setting.unknown(field.name, in: scope))")
+        let (cause, remedy) = Setting.unknown(field.name, in: scope)
+        throw trouble(cause, remedy)
       }
-      if let trouble = setting.put(field.value, into: &settings) {
-        throw PostError(.badSettings, "\(place): \(trouble)")
-      }
+      if let cause = setting.put(field.value, into: &settings) { throw trouble(cause) }
     }
   }
 
@@ -66,9 +67,9 @@ extension Office {
       ShellWords.plain(line) == nil, ShellWords.adding(filesTo: line) == nil
     {
       throw PostError(
-        .badSettings,
-        "\(MailboxLayout(mailbox).settings): Batch adds files at the end of the Handler line, which is a comment or an "
-          + "operator; write \"$@\" where they belong")
+        .badSettings, nil, "\(MailboxLayout(mailbox).settings)",
+        cause: "Batch adds files at the end of the Handler line, which is a comment or an operator",
+        remedy: "write \"$@\" where they belong")
     }
     return settings
   }
@@ -103,29 +104,34 @@ extension Office {
     for (name, value) in changes { file.set(name, to: value) }
     var checked = Settings()
     try file.apply(to: &checked, scope: .mailbox)
-    try attemptWrite("cannot write \(layout.settings)", in: layout.root) { () throws(Errno) in
+    try attemptWrite("cannot write", "\(layout.settings)", in: layout.root) { () throws(Errno) in
       try replace(layout.settings, with: String(decoding: file.bytes, as: UTF8.self), through: layout[.tmp])
     }
   }
 
   private func settingsFile(_ path: Path) throws(PostError) -> SettingsFile? {
-    let bytes: [UInt8]
+    var (isRegular, bytes) = (false, [UInt8]())
     do throws(Errno) {
       let file = try root.open(path, .readSettings)
-      guard try file.status().kind == .regular else { throw .invalid }
-      bytes = try file.readAll(limit: SettingsFile.limit + 1)
+      isRegular = try file.status().kind == .regular
+      if isRegular { bytes = try file.readAll(limit: SettingsFile.limit + 1) }
     } catch .noEntry {
       return nil
-    } catch let error where error == .invalid || error == .noDeviceAddress {
-      throw PostError(.badSettings, "\(path) is not a regular file; put one in its place")
+    } catch .noDeviceAddress {  // a socket
     } catch {
-      let trouble = PostError(error, "cannot read \(path)")
-      // The operator must change these; other troubles may pass.
-      throw [.noPermission, .cannotCreate].contains(trouble.kind)
-        ? PostError(.badSettings, trouble.message) : trouble
+      // The operator must change some; other troubles may pass.
+      let isForGood = [.noPermission, .cannotCreate].contains(PostError.Kind(of: error))
+      throw PostError(error, "cannot read", "\(path)", kind: isForGood ? .badSettings : nil)
     }
-    guard bytes.count <= SettingsFile.limit, String(validating: bytes, as: UTF8.self) != nil else {
-      throw PostError(.badSettings, "\(path) is not UTF-8, or longer than \(SettingsFile.limit) bytes")
+    func bad(_ cause: String, _ remedy: String) -> PostError {
+      PostError(.badSettings, nil, "\(path)", cause: cause, remedy: remedy)
+    }
+    guard isRegular else { throw bad("not a regular file", "put one in its place") }
+    guard bytes.count <= SettingsFile.limit else {
+      throw bad("longer than \(SettingsFile.limit) bytes", "shorten it")
+    }
+    guard String(validating: bytes, as: UTF8.self) != nil else {
+      throw bad("not UTF-8", "write it as UTF-8")
     }
     return SettingsFile(path: path, bytes: bytes)
   }

@@ -124,15 +124,16 @@ package final class Setting: Sendable {
   }
 
   /// What is wrong with a name in a settings file.
-  static func unknown(_ name: String, in scope: Scope) -> String {
+  static func unknown(_ name: String, in scope: Scope) -> (cause: String, remedy: String) {
     if let elsewhere = named(name) {
-      return "'\(visible(name))' cannot be set here, only in \(elsewhere.scopes.files)"
+      return ("'\(visible(name))' cannot be set here", "set it in \(elsewhere.scopes.files)")
     }
     let known = all.filter { $0.scopes.contains(scope) }.map(\.name)
     let near = Suggestion.names(near: name.utf8, among: known)
-    return "unknown setting '\(visible(name))'; "
-      + (near.isEmpty
-        ? "known are \(known.joined(separator: ", "))" : "did you mean \(near.joined(separator: " or "))?")
+    let remedy =
+      near.isEmpty
+      ? "known are \(known.joined(separator: ", "))" : "did you mean \(near.joined(separator: " or "))?"
+    return ("unknown setting '\(visible(name))'", remedy)
   }
 }
 

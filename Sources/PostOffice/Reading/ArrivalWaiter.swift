@@ -37,7 +37,7 @@ final class ArrivalWaiter {
       let scan = watches.isBlind ? now + InotifyWatches.scanInterval : nil
       let times = [deadline, schedule.lookAt, scan] + topics.values.map(\.checkAt)
       let wakeAt = times.compactMap { $0 }.min()
-      let ready = try attempt("cannot wait") { () throws(Errno) in
+      let ready = try attempt("cannot wait for letters of", "mailbox \(mailbox.name)") { () throws(Errno) in
         try waitReadable([watches.descriptor, signals], atMost: wakeAt.map { $0 - now })
       }
       if ready[1] { return false }

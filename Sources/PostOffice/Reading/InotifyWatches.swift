@@ -52,8 +52,8 @@ package struct InotifyWatches: ~Copyable {
 
   package init(_ spool: Path) throws(PostError) {
     self.spool = spool
-    inotify = try attempt("cannot watch", hint: "raise fs.inotify.max_user_instances") { () throws(Errno) in
-      try Inotify()
+    inotify = try attempt("cannot watch", "\(spool)", remedy: "raise fs.inotify.max_user_instances") {
+      () throws(Errno) in try Inotify()
     }
   }
 
@@ -123,7 +123,9 @@ package struct InotifyWatches: ~Copyable {
   package mutating func hints() throws(PostError) -> [Hint]? {
     var hints = early
     early = []
-    let events = try attempt("cannot read inotify events") { () throws(Errno) in try inotify.events() }
+    let events = try attempt("cannot read inotify events of", "\(spool)") { () throws(Errno) in
+      try inotify.events()
+    }
     for event in events {
       guard let watch = event.watch else { return nil }
       guard let target = targets[watch] else { continue }

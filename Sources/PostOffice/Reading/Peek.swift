@@ -15,7 +15,7 @@ extension Mailbox {
       do throws(PostError) {
         letter = try open(entry)
         try letter.check()
-        if letter.bodyLength > bodyLimit { throw Letter.tooLarge(letter.id.path) }
+        if letter.bodyLength > bodyLimit { throw Letter.Flaw.tooLarge.asPostError("\(letter.id)") }
       } catch let error where error.kind == .notFound {
         return true  // claimed meanwhile
       } catch {

@@ -43,7 +43,7 @@ extension Topic {
       do throws(PostError) {
         _ = try finishSubscription(mailbox, since: isNew ? since : nil, isQuiet: isQuiet)
       } catch {
-        throw PostError(error.kind, "\(error.message); a later command delivers the rest of its letters")
+        throw error.adding(outcome: "a later command delivers the rest of its letters")
       }
     }
   }
@@ -67,9 +67,9 @@ extension Topic {
   /// an earlier subscriber left.
   /// - Returns: whether the subscription is new.
   private func enlist(_ mailbox: Name, _ since: Int64) throws(PostError) -> Bool {
-    let what = "cannot subscribe \(mailbox) to \(name)"
+    let (operation, place) = ("cannot subscribe \(mailbox) to", "\(name)")
     let link = layout.subscriber(mailbox)
-    let isEnlisted = try attempt(what) { () throws(Errno) in
+    let isEnlisted = try attempt(operation, place) { () throws(Errno) in
       // A subscriber that died may have made what is there, and not synced it (CrashSafety I10).
       for folder in [MailboxLayout(mailbox).root, layout.root, layout.subscribers] {
         try office.root.directory(folder).sync()
@@ -77,7 +77,9 @@ extension Topic {
       return try office.root.exists(link)
     }
     if isEnlisted { return false }
-    let mark = try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try makeMark(mailbox) }
+    let mark = try office.attemptWrite(operation, place, in: layout.root) { () throws(Errno) in
+      try makeMark(mailbox)
+    }
     do throws(Errno) {
       try mark.write("Since: \(since)\n")
       try mark.sync()
@@ -89,7 +91,7 @@ extension Topic {
       } catch .exists {}
       try folder.sync()
     } catch {
-      let trouble = office.trouble(error, what, in: layout.root)
+      let trouble = office.trouble(error, operation, place, in: layout.root)
       // Without a symlink there is no subscription. While the mark is locked, no other process removes it.
       if (try? office.root.exists(link)) == false { try? office.root.remove(layout.backlogMark(mailbox)) }
       _ = consume mark
@@ -141,8 +143,9 @@ extension Topic {
     _ mailbox: Name, since: Int64? = nil, isQuiet: Bool
   ) throws(PostError) -> Bool {
     let path = layout.backlogMark(mailbox)
-    let what = "cannot finish the subscription of \(mailbox) to \(name)"
-    return try office.attemptWrite(what, in: MailboxLayout(mailbox).root) { () throws(Errno) in
+    return try office.attemptWrite(
+      "cannot finish the subscription of \(mailbox) to", "\(name)", in: MailboxLayout(mailbox).root
+    ) { () throws(Errno) in
       let mark: File
       do throws(Errno) { mark = try office.root.open(path, .read) } catch .noEntry {
         guard let since, since != .max, try office.root.exists(layout.subscriber(mailbox)) else {
@@ -201,9 +204,10 @@ extension Topic {
       try office.root.remove(layout.subscriber(mailbox))
       try office.root.directory(layout.subscribers).sync()
     } catch .noEntry {
-      throw PostError(.notFound, "mailbox \(mailbox) is not subscribed to \(name)")
+      throw PostError(
+        .notFound, "mailbox \(mailbox) is not subscribed to \(name)", remedy: "post status shows who is")
     } catch {
-      throw PostError(error, "cannot unsubscribe \(mailbox) from \(name)")
+      throw PostError(error, "cannot unsubscribe \(mailbox) from", "\(name)")
     }
     if (try? office.root.exists(MailboxLayout(mailbox).root)) == false { dropHeld(for: mailbox) }
   }

@@ -53,7 +53,7 @@ package struct Delivery {
       let stay =
         letters.count - sorted == 1 ? "stays in \(layout.new) until it" : "stay in \(layout.new) until they"
       let rest = Delivery.counted(letters[sorted...], verb: ("is", "are"))
-      office.warn("\(error.message); \(rest) accepted and \(stay) can be sorted")
+      office.warn(error.adding(outcome: "\(rest) accepted and \(stay) can be sorted").message)
       return false
     }
   }
@@ -80,7 +80,7 @@ package struct Delivery {
 
   /// Moves a letter from new/ to cur/.
   private func keep(_ letter: UnsortedLetter, from new: LetterDirectory) throws(PostError) {
-    try office.attemptWrite("cannot move letter \(letter.id) to \(layout.cur)", in: layout.root) {
+    try office.attemptWrite("cannot move letter \(letter.id) to", "\(layout.cur)", in: layout.root) {
       () throws(Errno) in
       let cur = layout.cur / letter.id.path
       do throws(Errno) {
@@ -146,9 +146,11 @@ package struct Delivery {
       } catch {
         refused.append((name, rest))
         let held = Delivery.counted(rest, verb: ("is", "are"))
-        let hint = "\(held) held for it (gone for good? post unsubscribe \(name) \(topic.name))"
+        let remedy = "\(held) held for it (gone for good? post unsubscribe \(name) \(topic.name))"
         let link = layout.subscriber(name)
-        office.warn(office.trouble(error, "cannot deliver to mailbox \(name)", in: link, hint: hint).message)
+        let trouble = office.trouble(
+          error, "cannot deliver to", "mailbox \(name)", in: link, remedy: remedy)
+        office.warn(trouble.message)
       }
     }
     for (mailbox, rest) in refused { try hold(rest, from: new, for: mailbox) }

@@ -57,7 +57,8 @@ extension Topic {
         case .alive: rest = max(rest, .inOthersHands)
         case .noLetter(let reason): setAside(name, from: layout.new, because: reason)
         case .gone: break
-        case .unreadable(let errno): office.warn(PostError(errno, "cannot sort \(layout.new / name)").message)
+        case .unreadable(let errno):
+          office.warn(PostError(errno, "cannot sort", "\(layout.new / name)").message)
         }
       }
       last = names.last
@@ -87,7 +88,7 @@ extension Topic {
         } catch let error where !group.isEmpty && (error == .processFiles || error == .systemFiles) {
           break  // this group first: then its files are closed
         } catch .noEntry {} catch {
-          office.warn(PostError(error, "cannot sort \(layout.new / next.name)").message)
+          office.warn(PostError(error, "cannot sort", "\(layout.new / next.name)").message)
           isDone = false
         }
         rest.removeFirst()
@@ -95,7 +96,7 @@ extension Topic {
       if group.isEmpty { continue }
       // Their deliverers may have died before they synced new/, and some letters have just got other names. A letter
       // that some mailboxes have must not vanish from here, or get yet another ID, before the others have it.
-      try attempt("cannot make letters durable in \(layout.new)") { () throws(Errno) in
+      try attempt("cannot make letters durable in", "\(layout.new)") { () throws(Errno) in
         try office.root.directory(layout.new).sync()
       }
       let new = LetterDirectory(layout.new, of: office)

@@ -31,7 +31,7 @@ extension Topic {
     let held = layout.held(for: mailbox)
     for _ in 0..<Topic.passes {
       let names = try office.firstNames(in: held, limit: Topic.heldGroup)
-      try attempt("cannot deliver what is held for \(mailbox)") { () throws(Errno) in
+      try attempt("cannot deliver what is held for", "\(mailbox)") { () throws(Errno) in
         try deliver(names, from: LetterDirectory(held, of: office), to: mailbox)
       }
       if names.count < Topic.heldGroup { return }

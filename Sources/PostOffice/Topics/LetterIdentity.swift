@@ -43,13 +43,13 @@ extension Topic {
         survey.shared.formUnion(matches.shared)
         survey.taken.formUnion(matches.taken)
       } catch {
-        let trouble = PostError(error, "cannot look into mailbox \(subscriber)")
+        let trouble = PostError(error, "cannot look into", "mailbox \(subscriber)")
         if trouble.kind == .tryAgain { throw trouble }  // this process's trouble, not the mailbox's
-        office.warn("\(trouble.message); letters for it are held until that is possible")
+        office.warn(trouble.adding(outcome: "letters for it are held until that is possible").message)
         survey.unreadable.insert(subscriber)
       }
     }
-    try attempt("cannot list \(layout.cur)") { () throws(Errno) in
+    try attempt("cannot list", "\(layout.cur)") { () throws(Errno) in
       try office.root.forEachEntry(in: layout.cur) { bytes, inode in
         let name = Path(bytes)
         if !EntryName.flags(of: name).isEmpty { survey.flagged[EntryName(name).id] = (name, inode) }

@@ -37,7 +37,8 @@ final class LetterWriter {
 
   deinit { buffer.deallocate() }
 
-  private var operation: String { "cannot write the letter into \(office.path)/\(tmp)" }
+  private var operation: String { "cannot write the letter into" }
+  private var place: String { "\(office.path)/\(tmp)" }
 
   /// Makes a letter's file.
   func makeLetter() throws(Errno) -> UnsortedLetter {
@@ -69,20 +70,20 @@ final class LetterWriter {
     take(filled)
     setHeader(letter.id, length: isWhole ? length : nil, crc)
     text.append(contentsOf: UnsafeRawBufferPointer(rebasing: buffer[..<filled]))
-    try office.attemptWrite(operation, in: tmp) { () throws(Errno) in try letter.file.write(text) }
+    try office.attemptWrite(operation, place, in: tmp) { () throws(Errno) in try letter.file.write(text) }
     if isWhole { return length }
 
     while true {
       let count = try source(buffer)
       if count == 0 { break }
       take(count)
-      try office.attemptWrite(operation, in: tmp) { () throws(Errno) in
+      try office.attemptWrite(operation, place, in: tmp) { () throws(Errno) in
         try letter.file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       }
     }
     // Now length and digest are known.
     setHeader(letter.id, length: length, padded: true, crc)
-    try office.attemptWrite(operation, in: tmp) { () throws(Errno) in
+    try office.attemptWrite(operation, place, in: tmp) { () throws(Errno) in
       try letter.file.seek(to: 0)
       try letter.file.write(text)
     }

@@ -55,14 +55,15 @@ extension Topic {
           }
           try accept(&found)
         } catch {
-          office.warn(PostError(error, "cannot deliver \(found.letter.folder / found.letter.name)").message)
+          office.warn(
+            PostError(error, "cannot deliver", "\(found.letter.folder / found.letter.name)").message)
           continue
         }
         for name in found.lacking { letters[name, default: []].append(found.letter) }
       }
       for (name, letters) in letters.sorted(by: { $0.key < $1.key }) {
         do throws(Errno) { try Delivery(self).placeKept(letters, into: MailboxLayout(name)) } catch {
-          office.warn(PostError(error, "cannot deliver to mailbox \(name)").message)
+          office.warn(PostError(error, "cannot deliver to", "mailbox \(name)").message)
         }
       }
     }
@@ -89,7 +90,7 @@ extension Topic {
   /// - Parameter since: bags in which nothing has changed since then are left out, seconds since 1970; nil: none is.
   private func overlooked(since: Int64? = nil) throws(PostError) -> [Overlooked] {
     var found = [LetterID: Overlooked]()
-    try attempt("cannot list \(layout.cur)") { () throws(Errno) in
+    try attempt("cannot list", "\(layout.cur)") { () throws(Errno) in
       try office.forEachFolder(of: layout.cur) { path, directory throws(Errno) in
         if let since, path != layout.cur, try directory.file.status().modified < since { return true }
         for name in try directory.names() {
@@ -135,7 +136,7 @@ extension Topic {
   /// When a mailbox was subscribed, seconds since 1970; nil: its symlink does not lead to a mailbox of this office.
   private func subscribedAt(_ mailbox: Name) throws(PostError) -> Int64? {
     let link = layout.subscriber(mailbox)
-    return try attempt("cannot look at \(link)") { () throws(Errno) in
+    return try attempt("cannot look at", "\(link)") { () throws(Errno) in
       do throws(Errno) {
         guard try office.root.readSymlink(link) == TopicLayout.subscriberTarget(mailbox) else { return nil }
         return try office.root.status(link).modified

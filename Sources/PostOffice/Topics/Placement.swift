@@ -73,7 +73,8 @@ extension Delivery {
     throws(PostError)
   {
     let what = Delivery.counted(letters, verb: ("for", "for"))
-    try office.attemptWrite("cannot hold \(what) mailbox \(mailbox)", in: layout.root) { () throws(Errno) in
+    try office.attemptWrite("cannot hold \(what)", "mailbox \(mailbox)", in: layout.root) {
+      () throws(Errno) in
       let held = LetterDirectory(layout.held(for: mailbox), of: office)
       try makeHeld(held.path)
       for letter in letters {

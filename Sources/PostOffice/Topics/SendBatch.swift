@@ -76,13 +76,17 @@ package final class SendBatch {
   /// Makes a letter's file. If too many files are open, it accepts the other letters first, which closes theirs. No
   /// input has been read by then.
   private func makeLetter() throws(PostError) -> UnsortedLetter {
-    var what: String { "cannot write into \(office.path)/\(layout.tmp)" }
+    let (operation, tmp) = ("cannot write into", layout.tmp)
     do throws(Errno) { return try writer.makeLetter() } catch {
       let isShort = error == .processFiles || error == .systemFiles
-      guard isShort, !letters.isEmpty else { throw office.trouble(error, what, in: layout.root) }
+      guard isShort, !letters.isEmpty else {
+        throw office.trouble(error, operation, "\(office.path)/\(tmp)", in: layout.root)
+      }
     }
     try accept()
-    return try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try writer.makeLetter() }
+    return try office.attemptWrite(operation, "\(office.path)/\(tmp)", in: layout.root) { () throws(Errno) in
+      try writer.makeLetter()
+    }
   }
 
   /// Accepts and delivers the letters: they survive kill -9 and power loss, and reach every mailbox that is subscribed
@@ -97,7 +101,7 @@ package final class SendBatch {
     var (count, trouble) = durability == .full ? makeDurable(all) : (all.count, nil)
     let new: LetterDirectory
     do throws(PostError) {
-      new = try office.attemptWrite("cannot open \(office.path)/\(layout.new)") { () throws(Errno) in
+      new = try office.attemptWrite("cannot open", "\(office.path)/\(layout.new)") { () throws(Errno) in
         durability == .full
           ? try LetterDirectory(openingOrDropBox: layout.new, of: office)
           : LetterDirectory(layout.new, of: office)
@@ -125,8 +129,9 @@ package final class SendBatch {
     if letters.count > 1 { for letter in letters { letter.file.startWriting() } }
     for (index, letter) in letters.enumerated() {
       do throws(PostError) {
-        var what: String { "cannot make the letter durable in \(office.path)/\(layout.tmp)" }
-        try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try letter.file.sync() }
+        try office.attemptWrite(
+          "cannot make the letter durable in", "\(office.path)/\(layout.tmp)", in: layout.root
+        ) { () throws(Errno) in try letter.file.sync() }
       } catch {
         return (index, error)
       }
@@ -153,12 +158,13 @@ package final class SendBatch {
     _ letters: ArraySlice<UnsortedLetter>, in new: LetterDirectory, _ durability: Durability,
     _ trouble: PostError?
   ) throws(PostError) -> (count: Int, trouble: PostError?) {
-    var what: String { "cannot accept the letter into \(office.path)/\(layout.new)" }
+    let operation = "cannot accept the letter into"
+    var place: String { "\(office.path)/\(layout.new)" }
     var count = 0
     var trouble = trouble
     do throws(PostError) {
       for letter in letters {
-        try office.attemptWrite(what, in: layout.root) { () throws(Errno) in
+        try office.attemptWrite(operation, place, in: layout.root) { () throws(Errno) in
           try new.take(layout.tmp / letter.name, as: letter.name)
         }
         count += 1
@@ -170,15 +176,15 @@ package final class SendBatch {
     if durability == .full {
       let accepted = Array(letters.prefix(count))
       do throws(PostError) {
-        try office.attemptWrite(what, in: layout.root) { () throws(Errno) in try new.sync(for: accepted) }
+        try office.attemptWrite(operation, place, in: layout.root) { () throws(Errno) in
+          try new.sync(for: accepted)
+        }
       } catch {
         for letter in accepted {
           do throws(Errno) { try new.remove(letter.name) } catch .noEntry {} catch let why {
             // The disk fails, and is read-only by now.
-            throw PostError(
-              error.kind,
-              "\(error.message); letter \(letter.id) cannot be taken back either, and may still be delivered: \(why)"
-            )
+            throw error.adding(
+              outcome: "letter \(letter.id) cannot be taken back either, and may still be delivered: \(why)")
           }
         }
         throw error

@@ -26,7 +26,7 @@ public struct Topic {
   func roll() throws(PostError) -> (subscribers: [Name], unfinished: [Name]) {
     var subscribers = [Name]()
     var unfinished = [Name]()
-    try attempt("cannot list \(layout.subscribers)") { () throws(Errno) in
+    try attempt("cannot list", "\(layout.subscribers)") { () throws(Errno) in
       try office.root.forEachEntry(in: layout.subscribers) { bytes, _ in
         let bytes = Array(bytes)
         if let name = Name(bytes: bytes[...]) {
@@ -57,10 +57,10 @@ extension Topic {
   /// - Parameter waiting: waits for another finisher; else leaves the work to it.
   /// - Returns: whether the work was done.
   func withLock(waiting: Bool = false, _ work: () throws(PostError) -> Void) throws(PostError) -> Bool {
-    let folder = try attempt("cannot open \(layout.root)") { () throws(Errno) in
+    let folder = try attempt("cannot open", "\(layout.root)") { () throws(Errno) in
       try office.root.directory(layout.root)
     }
-    let isLocked = try attempt("cannot lock \(layout.root)") { () throws(Errno) in
+    let isLocked = try attempt("cannot lock", "\(layout.root)") { () throws(Errno) in
       guard waiting else { return try folder.tryLock() }
       try folder.lock()
       return true
@@ -76,12 +76,13 @@ extension Topic {
   func checkSpace(_ draft: borrowing File) throws(PostError) {
     let minFree = office.topicSettings(name).minFree
     if minFree.isOff { return }
-    let space = try attempt("cannot tell how much space is free") { () throws(Errno) in try draft.space() }
+    let space = try attempt("cannot tell how much space is free in", "\(layout.tmp)") { () throws(Errno) in
+      try draft.space()
+    }
     guard let shortage = minFree.shortage(space) else { return }
     throw PostError(
-      .tryAgain,
-      "cannot send to \(name): \(shortage); free some, or change it in \(layout.settings) or \(Layout.settings)"
-    )
+      .tryAgain, "cannot send to", "\(name)", cause: shortage,
+      remedy: "free some, or change it in \(layout.settings) or \(Layout.settings)")
   }
 }
 
@@ -89,11 +90,12 @@ extension Office {
   /// - Throws: not found.
   public func topic(_ name: Name) throws(PostError) -> Topic {
     let topic = Topic(name, self)
-    let isThere = try attempt("cannot look into \(topic.layout.root)") { () throws(Errno) in
+    let isThere = try attempt("cannot look into", "\(topic.layout.root)") { () throws(Errno) in
       try root.exists(topic.layout.subscribers)
     }
     guard isThere else {
-      throw PostError(.notFound, "there is no topic '\(name)' in \(path); post list shows what there is")
+      throw PostError(
+        .notFound, "there is no topic '\(name)' in \(path)", remedy: "post list shows what there is")
     }
     return topic
   }
@@ -101,7 +103,7 @@ extension Office {
   /// The topic of this name, made if it is missing.
   public func makeTopic(_ name: Name) throws(PostError) -> Topic {
     let topic = Topic(name, self)
-    try attemptMaking("cannot make \(path)/\(topic.layout.root)") { (made) throws(Errno) in
+    try attemptMaking("\(path)/\(topic.layout.root)") { (made) throws(Errno) in
       let layout = topic.layout
       // Not in a loop: each sender comes here, and an array of paths would cost more than the calls.
       if try root.exists(layout.subscribers), try root.exists(layout.tmp), try root.exists(layout.new),

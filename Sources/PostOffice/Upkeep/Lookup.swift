@@ -32,7 +32,7 @@ extension Office {
     for name in try mailboxNames() { places += Place.states.map { MailboxLayout(name)[$0] } }
     var found = [LetterID: FoundLetter]()
     for place in places {
-      try attempt("cannot list \(place)") { () throws(Errno) in
+      try attempt("cannot list", "\(place)") { () throws(Errno) in
         try forEachLetter(of: place) { folder, bytes, _ in
           guard bytes.starts(with: prefix.bytes) else { return }
           let name = Path(bytes)

@@ -146,7 +146,8 @@ extension Watcher {
     } catch {
       let isServed = workers[name]?.schedule.isOpen == true
       if !isServed { discovery.unserved[name] = error.kind }
-      office.warn(error.message + (isServed ? "; the old settings stay" : "; mailbox \(name) is not served"))
+      let outcome = isServed ? "the old settings stay" : "mailbox \(name) is not served"
+      office.warn(error.adding(outcome: outcome).message)
       discovery.repeatAfter(error)
     }
   }

@@ -111,8 +111,8 @@ extension Watcher {
         worker.giveUp(claim, of: item, due: nil)
         isClaimed = false
       } catch { trouble = error }
-    case .errno(let errno):
-      let cause = PostError(errno, "cannot read letter \(claim.letter.id)")
+    case .errno, .tooLarge:
+      let cause = flaw.asPostError("letter \(claim.letter.id)")
       if cause.kind == .tryAgain || worker.isLastChance {
         trouble = cause
       } else {

@@ -73,8 +73,8 @@ extension Watcher {
     for rest in worker.takeUnsettled() {
       do throws(PostError) { try settle(rest, worker) } catch {
         let id = rest.claim.letter.id
-        office.warn(
-          "\(error.message); letter \(id) was handled, and stays claimed until that can be written down")
+        let outcome = "letter \(id) was handled, and stays claimed until that can be written down"
+        office.warn(error.adding(outcome: outcome).message)
         worker.noteTrouble(error)
       }
     }

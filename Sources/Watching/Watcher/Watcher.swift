@@ -66,8 +66,8 @@ public final class Watcher {
       do throws(PostError) {
         if try mailbox.settings().handler == nil, closure == nil {
           throw PostError(
-            .badSettings,
-            "mailbox \(name) has no handler; add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")
+            .badSettings, "mailbox \(name) has no handler",
+            remedy: "add a line 'Handler: COMMAND' to \(mailbox.layout.settings)")
         }
       } catch { troubles.append(error) }
     }

@@ -22,7 +22,9 @@ struct CommandContext {
   func office(making: Bool = false) throws(PostError) -> Office {
     let path: Path
     if let given = invocation.value("spool") {
-      guard !given.isEmpty else { throw PostError(.usage, "--spool needs a directory") }
+      guard !given.isEmpty else {
+        throw PostError(.usage, "--spool needs a directory", remedy: "write --spool DIR")
+      }
       path = Path(given)
     } else {
       path = try Office.defaultPath()
@@ -52,7 +54,7 @@ struct CommandContext {
 
   static func text(_ bytes: Bytes, _ what: String) throws(PostError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw PostError(.badData, "\(what) is not UTF-8: '\(visible(bytes))'")
+      throw PostError(.badData, "\(what) is not UTF-8", cause: "'\(visible(bytes))'")
     }
     return text
   }
@@ -66,7 +68,7 @@ struct CommandContext {
   ) throws(PostError) -> Value? {
     guard let text = try text(flag) else { return nil }
     if let value = read(text) { return value }
-    throw PostError(.usage, invalidValue(text, for: "--\(flag)", expected: expected))
+    throw PostError(.usage, cause: invalidValue(text, for: "--\(flag)", expected: expected))
   }
 
   /// The value of a flag as a whole number of at least 1.
@@ -85,6 +87,8 @@ struct CommandContext {
     let given = flags.filter(has)
     if given.count + (operand == nil ? 0 : 1) < 2 { return }
     let words = given.map { "--" + $0 } + [operand ?? ""]
-    throw PostError(.usage, "post \(invocation.command.name): \(words[0]) cannot be used with \(words[1])")
+    throw PostError(
+      .usage, nil, "post \(invocation.command.name)", cause: "\(words[0]) cannot be used with \(words[1])",
+      remedy: "leave out one of them")
   }
 }

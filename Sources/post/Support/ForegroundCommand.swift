@@ -35,12 +35,12 @@ final class ForegroundCommand {
     } catch .listTooLong where claims.count > 1 {
       return (.retry("its files are more arguments than a command takes"), true)
     } catch .listTooLong where !isBatch && claims[0].isTooMuch(settings) {
-      complain(PostError(.badData, "letter \(claims[0].letter.id) failed: \(Verdict.tooMuch)"))
+      complain(PostError(.badData, "letter \(claims[0].letter.id) failed", cause: Verdict.tooMuch))
       exit = PostError.Kind.badData.rawValue
       return (.failed(Verdict.tooMuch), true)
     } catch {
       let left = claims.count == 1 ? "letter \(claims[0].letter.id) waits" : "\(claims.count) letters wait"
-      complain(PostError(error, "cannot run \(name); \(left)"))
+      complain(PostError(error, "cannot run", "\(name)").adding(outcome: left))
       exit = ForegroundCommand.exit(of: error)
       return (nil, false)
     }

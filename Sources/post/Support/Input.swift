@@ -26,7 +26,7 @@ final class Input {
       let opened = try File(path, .readFollowing)
       descriptor = opened.descriptor
       file = consume opened
-    } catch { throw PostError(.notFound, PostError(error, "cannot read \(path)").message) }
+    } catch { throw PostError(error, "cannot read", name, kind: .notFound) }
   }
 
   /// A body from the command line.
@@ -50,8 +50,7 @@ final class Input {
       case nil: return try Streams.input(into: buffer)
       }
     } catch {
-      throw PostError(
-        error == .isDirectory ? .notFound : .io, PostError(error, "cannot read \(name)").message)
+      throw PostError(error, "cannot read", name, kind: error == .isDirectory ? .notFound : .io)
     }
   }
 }

@@ -27,7 +27,7 @@ enum LetterFormat: String {
         }
       }
     } catch {
-      throw failure ?? PostError(error, "cannot read letter \(letter.id)")
+      throw failure ?? PostError(error, "cannot read", "letter \(letter.id)")
     }
   }
 

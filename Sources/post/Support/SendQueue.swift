@@ -61,7 +61,7 @@ final class SendQueue {
       var first = error
       do throws(PostError) { try batch.accept() } catch { first = error }
       let before = accepted == 1 ? "1 letter was" : "\(accepted) letters were"
-      throw accepted == 0 ? first : PostError(first.kind, "\(first.message); \(before) accepted")
+      throw accepted == 0 ? first : first.adding(outcome: "\(before) accepted")
     }
   }
 

@@ -18,14 +18,15 @@ func print(_ text: String) throws(PostError) {
 }
 
 func cannotPrint(_ errno: Errno) -> PostError {
+  let (operation, place) = ("cannot write to", "standard output")
+  guard errno == .brokenPipe else { return PostError(errno, operation, place, kind: .io) }
   // A reader that wants no more (head, a pager) is no trouble worth a message.
-  let isOver = errno == .brokenPipe
-  return PostError(.io, isOver ? "" : PostError(errno, "cannot write to standard output").message)
+  return PostError(.io, operation, place, cause: "its reader is gone").silenced()
 }
 
 /// Prints an error to standard error, with the program's name before it.
 func complain(_ error: PostError) {
-  if error.message.isEmpty { return }
+  if error.isSilent { return }
   let text = error.message.hasPrefix("post ") ? error.message : "post: " + error.message
   Streams.error(Log.prefix(.error) + text + "\n")
 }

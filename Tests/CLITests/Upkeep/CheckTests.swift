@@ -125,9 +125,9 @@ import Testing
     Trouble(
       "topics/orders/topic.conf", "echo 'Keep: 7 days' > $it", "line 1: invalid value '7 days' for Keep"),
     Trouble(
-      "post.conf", "echo 'Handler: x' > $it", "line 1: 'Handler' cannot be set here, only in mailbox.conf"),
-    Trouble("mailboxes/a/mailbox.conf", "mkdir -p $it", "is not a regular file; put one in its place"),
-    Trouble("mailboxes/b/mailbox.conf", "mkdir mailboxes/b; mkfifo $it", "is not a regular file; put one"),
+      "post.conf", "echo 'Handler: x' > $it", "line 1: 'Handler' cannot be set here; set it in mailbox.conf"),
+    Trouble("mailboxes/a/mailbox.conf", "mkdir -p $it", "not a regular file; put one in its place"),
+    Trouble("mailboxes/b/mailbox.conf", "mkdir mailboxes/b; mkfifo $it", "not a regular file; put one"),
     Trouble(
       "mailboxes/stock/handler-broken", "echo 'handler cannot be run: x' > $it", "handler cannot be run: x"),
     Trouble(

@@ -34,14 +34,15 @@ import Testing
 
   @Test func aFullDiskSaysOfWhatThereIsNone() {
     #expect(
-      space(0, of: 8 << 20, inodes: 5, of: 9).fullness
-        == "no space is left (0 of 8M free); free some and try again")
+      space(0, of: 8 << 20, inodes: 5, of: 9).fullness!
+        == ("no space is left (0 of 8M free)", "free some and try again"))
     #expect(
-      space(4 << 20, of: 8 << 20, inodes: 0, of: 9).fullness
-        == "no inodes are left (0 of 9 free); remove some files and try again")
+      space(4 << 20, of: 8 << 20, inodes: 0, of: 9).fullness!
+        == ("no inodes are left (0 of 9 free)", "remove some files and try again"))
     #expect(
-      space(0, of: 8 << 20, inodes: 0, of: 9).fullness?.contains(
-        "no space (0 of 8M free) and no inodes (0 of") == true)
+      space(0, of: 8 << 20, inodes: 0, of: 9).fullness!
+        == ("no space (0 of 8M free) and no inodes (0 of 9 free) are left", "remove some files and try again")
+    )
     #expect(space(4 << 20, of: 8 << 20, inodes: 1, of: 9).fullness == nil)
     #expect(space(0, of: 0).fullness == nil)
   }

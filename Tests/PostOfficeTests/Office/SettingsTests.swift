@@ -64,14 +64,16 @@ import Testing
   }
 
   @Test func anUnknownNameIsExplained() {
-    #expect(Setting.unknown("Tires", in: .mailbox) == "unknown setting 'Tires'; did you mean Tries?")
+    #expect(Setting.unknown("Tires", in: .mailbox) == ("unknown setting 'Tires'", "did you mean Tries?"))
     #expect(
-      Setting.unknown("keepdone", in: .mailbox) == "unknown setting 'keepdone'; did you mean Keep-Done?")
+      Setting.unknown("keepdone", in: .mailbox) == ("unknown setting 'keepdone'", "did you mean Keep-Done?"))
     #expect(
       Setting.unknown("Colour", in: .topic)
-        == "unknown setting 'Colour'; known are Keep, Min-Free, Durability")
+        == ("unknown setting 'Colour'", "known are Keep, Min-Free, Durability"))
     #expect(
-      Setting.unknown("Keep", in: .mailbox) == "'Keep' cannot be set here, only in topic.conf or post.conf")
+      Setting.unknown("Keep", in: .mailbox) == (
+        "'Keep' cannot be set here", "set it in topic.conf or post.conf"
+      ))
   }
 
   @Test func aBadValueIsExplained() {

@@ -38,7 +38,9 @@ enum List: Verb {
     let isTopic = try office.topicNames().contains(name)
     let isMailbox = try office.mailboxNames().contains(name)
     guard isTopic || isMailbox else {
-      throw PostError(.notFound, "there is neither a topic nor a mailbox '\(name)' in \(office.path)")
+      throw PostError(
+        .notFound, "there is neither a topic nor a mailbox '\(name)' in", "\(office.path)",
+        remedy: "post list shows what there is")
     }
     if isMailbox {
       let mailbox = try office.mailbox(name)

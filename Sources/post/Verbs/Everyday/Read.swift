@@ -53,7 +53,9 @@ enum Read: Verb {
     let limit: Int? = try call.has("all") || call.has("follow") ? .max : call.count("count")
     let batch = try call.count("batch")
     if let batch, words == nil || batch > 1000 {
-      throw PostError(.usage, "post read: --batch needs a COMMAND and takes at most 1000; add -- COMMAND")
+      throw PostError(
+        .usage, nil, "post read", cause: "--batch needs a COMMAND and takes at most 1000",
+        remedy: "add -- COMMAND")
     }
     let time = try call.duration("wait")
     try call.exclude(["peek", "lease"], words == nil ? nil : "a COMMAND")
@@ -83,9 +85,7 @@ enum Read: Verb {
           try print("\(claim.letter.id)\n")
         }
       } catch {
-        let cause =
-          error.message.isEmpty ? "cannot write to standard output: its reader is gone" : error.message
-        throw PostError(error.kind, "\(cause); letter \(claim.letter.id) stays in mailbox \(name)")
+        throw error.adding(outcome: "letter \(claim.letter.id) stays in mailbox \(name)")
       }
       return (.done, true)
     }

@@ -76,7 +76,7 @@ enum Send: Verb {
     try add("Content-Type", try call.text("type"))
     for bytes in call.invocation.values("header") {
       guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
-        throw PostError(.usage, "invalid header '\(visible(bytes))': expected 'Name: value'")
+        throw PostError(.usage, "invalid header '\(visible(bytes))'", cause: "expected 'Name: value'")
       }
       let value = bytes[(colon + 1)...].drop(while: \.isBlank)
       try add(

@@ -22,17 +22,17 @@ enum Show: Verb {
 
   static func run(_ call: CommandContext) throws(PostError) -> Int32 {
     guard let word = call.invocation.operands.first, !word.isEmpty else {
-      throw PostError(.usage, "an ID cannot be empty")
+      throw PostError(.usage, "an ID cannot be empty", remedy: "see post list")
     }
     let format = try LetterFormat(call, default: .letter)
     let found = try call.office().find(Path(word))
     guard let letter = found.first?.value else {
-      throw PostError(.notFound, "there is no letter \(visible(word)); see post list")
+      throw PostError(.notFound, "there is no letter \(visible(word))", remedy: "see post list")
     }
     guard found.count == 1 else {
       let some = found.keys.sorted().prefix(5).map(\.description).joined(separator: " ")
       throw PostError(
-        .usage, "\(found.count) letters begin with \(visible(word)); give more of the ID: \(some)")
+        .usage, "\(found.count) letters begin with \(visible(word))", remedy: "give more of the ID: \(some)")
     }
     let open = try letter.open()
     try format.print(open, letter.attempt, topic: letter.topic(of: open))

@@ -44,7 +44,7 @@ enum Subscribe: Verb {
     for (setting, flag) in Setting.flagged {
       guard let value = try call.text(flag.name) else { continue }
       if let trouble = setting.put(value, into: &settings, as: "--\(flag.name)") {
-        throw PostError(.usage, trouble)
+        throw PostError(.usage, cause: trouble)
       }
       changes.append((setting.name, value))
     }
@@ -79,7 +79,8 @@ enum Subscribe: Verb {
     let quoted = try words.map { (word) throws(PostError) in
       let text = try CommandContext.text(word, "the handler")
       if text.utf8.contains(where: { "\r\n".utf8.contains($0) }) {
-        throw PostError(.usage, "a word of the handler contains a line break; put it into a script")
+        throw PostError(
+          .usage, "a word of the handler contains a line break", remedy: "put it into a script")
       }
       return ShellWords.quoted(text)
     }

@@ -37,7 +37,8 @@ enum Replay: Verb {
     let mailbox = try office.mailbox(name)
     let topics = if let chosen { [try office.topic(chosen)] } else { try office.topics(of: name) }
     guard !topics.isEmpty else {
-      throw PostError(.notFound, "mailbox \(name) is subscribed to no topic; name one with --topic")
+      throw PostError(
+        .notFound, "mailbox \(name) is subscribed to no topic", remedy: "name one with --topic")
     }
     var trouble: PostError?
     for topic in topics {

@@ -51,7 +51,7 @@ func forEachID(_ call: CommandContext, _ work: (Path) throws(PostError) -> Void)
   var code: Int32 = 0
   for word in call.invocation.operands.dropFirst() {
     do throws(PostError) {
-      guard !word.isEmpty else { throw PostError(.usage, "an ID cannot be empty") }
+      guard !word.isEmpty else { throw PostError(.usage, "an ID cannot be empty", remedy: "see post list") }
       try work(Path(word))
     } catch {
       complain(error)

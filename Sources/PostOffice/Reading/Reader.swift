@@ -133,7 +133,8 @@ public struct Reader {
 
   /// Gives the work letters that were claimed together and settles them.
   /// - Returns: the last verdict, and whether the work wants to go on.
-  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> WorkResult {
+  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> WorkResult
+  {
     let result: WorkResult
     do throws(PostError) { result = try work(claims) } catch {
       try? release(claims)

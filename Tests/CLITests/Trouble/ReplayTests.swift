@@ -64,8 +64,10 @@ import Testing
       #expect(box.entries("new", of: mailbox) == box.topicEntries("cur"))
       #expect(try box.must("read", mailbox, "--all") == "ab")
     }
-    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 2 letters of topic orders replayed\n")
-    #expect(try box.post("replay", "stock", "-v").errors == "post: stock: 0 letters of topic orders replayed\n")
+    #expect(
+      try box.post("replay", "stock", "-v").errors == "post: stock: 2 letters of topic orders replayed\n")
+    #expect(
+      try box.post("replay", "stock", "-v").errors == "post: stock: 0 letters of topic orders replayed\n")
   }
 
   @Test func whatTheTopicKeepsNoMoreDoesNotComeAgain() throws {

@@ -8,23 +8,34 @@ enum Program {
   /// What `post --version` prints.
   static let nameAndVersion: StaticString = "post 0.1.0\n"
 
-  /// All verbs, in the order of the help text. Not an array: to make one of these takes longer than to parse a command line.
-  static let verbs: InlineArray<_, any Verb.Type> = [
-    Send.self, Subscribe.self, Unsubscribe.self,
-    Read.self, Done.self, Fail.self, Release.self,
-    Watch.self, Pause.self, Resume.self,
-    List.self, Show.self, Status.self,
-    Retry.self, Replay.self,
-    Sweep.self, Check.self,
-  ]
-
-  static func verb(_ name: String) -> (any Verb.Type)? {
-    for index in verbs.indices where verbs[index].name == name { return verbs[index] }
+  /// The first verb that is wanted, in the order of the help text. (Not an array: to make one of these takes longer than to
+  /// parse a command line.)
+  private static func firstVerb(where isWanted: (any Verb.Type) -> Bool) -> (any Verb.Type)? {
+    let verbs: InlineArray<_, any Verb.Type> = [
+      Send.self, Subscribe.self, Unsubscribe.self,
+      Read.self, Done.self, Fail.self, Release.self,
+      Watch.self, Pause.self, Resume.self,
+      List.self, Show.self, Status.self,
+      Retry.self, Replay.self,
+      Sweep.self, Check.self,
+    ]
+    for index in verbs.indices where isWanted(verbs[index]) { return verbs[index] }
     return nil
   }
 
+  static func verb(_ name: String) -> (any Verb.Type)? { firstVerb { $0.name == name } }
+
+  static var verbs: [any Verb.Type] {
+    var all = [any Verb.Type]()
+    _ = firstVerb {
+      all.append($0)
+      return false
+    }
+    return all
+  }
+
   /// The grammar of the whole program.
-  static var grammar: Grammar { grammar(of: verbs.indices.map { verbs[$0].command }) }
+  static var grammar: Grammar { grammar(of: verbs.map { $0.command }) }
 
   private static func grammar(of commands: [Command]) -> Grammar {
     Grammar(

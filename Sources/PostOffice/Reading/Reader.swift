@@ -29,9 +29,9 @@ public struct Reader {
   }
 
   /// The verdict on letters, and whether to go on. Without a verdict they are released, and the reader ends.
-  package typealias Result = (verdict: Verdict?, goesOn: Bool)
+  package typealias WorkResult = (verdict: Verdict?, goesOn: Bool)
   /// Handles letters. An error ends the reader, and the letters are released.
-  package typealias Work = ([Claim]) throws(PostError) -> Result
+  package typealias Work = ([Claim]) throws(PostError) -> WorkResult
 
   private let mailbox: Mailbox
   package let settings: Settings
@@ -133,8 +133,9 @@ public struct Reader {
 
   /// Gives the work letters that were claimed together and settles them.
   /// - Returns: the last verdict, and whether the work wants to go on.
-  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> Result {
-    let result: Result
+  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> WorkResult
+  {
+    let result: WorkResult
     do throws(PostError) { result = try work(claims) } catch {
       try? release(claims)
       throw error
@@ -157,9 +158,9 @@ public struct Reader {
   /// Gives the work the letters of a batch that failed one by one, as far as the policy allows.
   private func handleEach(
     _ claims: [Claim], _ work: Work, goesOn: Bool, _ counts: inout Counts
-  ) throws(PostError) -> Result {
+  ) throws(PostError) -> WorkResult {
     var rest = claims[...]
-    var last: Result = (.done, goesOn)
+    var last: WorkResult = (.done, goesOn)
     do throws(PostError) {
       while last.goesOn, let verdict = last.verdict,
         BatchPolicy.goesOn(after: verdict, in: settings.order), let next = rest.popFirst()

@@ -4,8 +4,6 @@ import Testing
 
 @testable import post
 
-private let verbs = Program.verbs.indices.map { Program.verbs[$0] }
-
 @Suite struct HelpTests {
   let box: Sandbox
 
@@ -16,17 +14,17 @@ private let verbs = Program.verbs.indices.map { Program.verbs[$0] }
   }
 
   @Test func everyVerbIsFoundByItsName() {
-    for verb in verbs { #expect(Program.verb(verb.name) == verb) }
+    for verb in Program.verbs { #expect(Program.verb(verb.name) == verb) }
   }
 
   @Test func helpNamesEveryCommand() throws {
     let help = try box.must("help")
     #expect(help == (try box.must("--help")))
-    for verb in verbs { #expect(help.contains("\n  \(verb.name) ")) }
+    for verb in Program.verbs { #expect(help.contains("\n  \(verb.name) ")) }
     #expect(help.contains("Exit codes:"))
   }
 
-  @Test(arguments: verbs.map { $0.name })
+  @Test(arguments: Program.verbs.map { $0.name })
   func helpOfACommandIsTheSameByEitherName(verb: String) throws {
     let help = try box.must("help", verb)
     #expect(help == (try box.must(verb, "--help")))
@@ -35,7 +33,7 @@ private let verbs = Program.verbs.indices.map { Program.verbs[$0] }
   }
 
   /// A line of one or two words in the middle of a paragraph was broken twice.
-  @Test(arguments: verbs.map { $0.name })
+  @Test(arguments: Program.verbs.map { $0.name })
   func theTextOfHelpIsNotRagged(verb: String) throws {
     let lines = try box.must("help", verb).split(separator: "\n", omittingEmptySubsequences: false)
     for (line, next) in zip(lines, lines.dropFirst()) {

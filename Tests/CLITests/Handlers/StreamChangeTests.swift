@@ -80,7 +80,7 @@ import Testing
     try office.send()
     let watched = try office.watchUntilEmpty()
     #expect(watched.code == 78)
-    #expect(watched.errors.contains("mailboxes/stock/mailbox.conf: with Batch"))
+    #expect(watched.errors.contains("mailboxes/stock/mailbox.conf: Batch adds files"))
     #expect(office.counts() == [1, 0, 0, 0, 0])
   }
 

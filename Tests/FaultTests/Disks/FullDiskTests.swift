@@ -212,7 +212,7 @@ import Testing
     #expect(first < 60)
 
     let watcher = try disk.start([Sandbox.binary, "watch"])
-    #expect(eventually { watcher.errorsSoFar.contains("is held until that can be written down") })
+    #expect(eventually { watcher.errorsSoFar.contains("stays claimed until that can be written down") })
     let second = try disk.box.read("handled").split(separator: "\n")
     // Two that the first watcher could not settle, and two of this one.
     #expect(second.count <= first + 4, "\(second)")

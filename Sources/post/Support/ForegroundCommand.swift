@@ -26,7 +26,7 @@ final class ForegroundCommand {
   private var name: Path { words.first ?? "" }
 
   /// Runs the command on a letter, or on a batch. A reader's work.
-  func run(on claims: [Claim]) throws(PostError) -> Reader.Outcome {
+  func run(on claims: [Claim]) throws(PostError) -> Reader.WorkResult {
     let handler: Handler
     do throws(Errno) {
       handler = try Handler(

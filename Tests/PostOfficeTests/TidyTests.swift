@@ -144,7 +144,7 @@ import Testing
       "InotifyHealth.swift",
     ]
     // A beacon is shared.
-    let pattern = /tryLock\(\.exclusive|\.tryLock\(\)|\b(?!beacon\b)\w+\.lock\(\)/
+    let pattern = /tryLock\(\.exclusive|\.tryLock\(\)|\b(?!beacon\.)\w+\.lock\(\)/
     let takers = try TidyTests.rooms.filter { $0.room != "Linux" }.flatMap {
       try files(in: Path("Sources/" + $0.room), having: pattern)
     }

@@ -28,10 +28,10 @@ public struct Reader {
     public internal(set) var done = 0
   }
 
-  /// The verdict on letters, and whether to go on. Without a verdict they are released, and the reader ends.
-  package typealias Result = (verdict: Verdict?, goesOn: Bool)
+  /// The verdict on letters, and whether to go on.
+  package typealias WorkResult = (verdict: Verdict, goesOn: Bool)
   /// Handles letters. An error ends the reader, and the letters are released.
-  package typealias Work = ([Claim]) throws(PostError) -> Result
+  package typealias Work = ([Claim]) throws(PostError) -> WorkResult
 
   private let mailbox: Mailbox
   package let settings: Settings
@@ -57,15 +57,15 @@ public struct Reader {
     settings = try mailbox.settings()
   }
 
-  /// Gives each letter to a closure and settles it with the verdict that the closure returns. A broken verdict ends the
-  /// reader; so does an error, and then the letter is released.
+  /// Gives each letter to a closure and settles it with the verdict that the closure returns. It ends after a
+  /// broken or released letter, and after an error, for which the letter is released.
   /// - Throws: what the closure throws; ``PostError``, if no letter could be read or a verdict not be recorded.
   @discardableResult
   public func read(_ handle: (Claim) throws -> Verdict) throws -> Counts {
     var failure: (any Error)?
     let counts = try run { (claims) throws(PostError) in
       do { return (try handle(claims[0]), true) } catch { failure = error }
-      return (nil, false)
+      return (.release, false)
     }
     if let failure { throw failure }
     return counts
@@ -104,9 +104,8 @@ public struct Reader {
         counts.claimed += claims.count
         unsynced += claims.count
         // In strict order, the mailbox itself holds back what must not overtake.
-        guard case (let verdict?, true) = try handle(claims, work, &counts),
-          BatchPolicy.goesOn(after: verdict, in: .any)
-        else { break }
+        let (verdict, goesOn) = try handle(claims, work, &counts)
+        guard goesOn, BatchPolicy.goesOn(after: verdict, in: .any) else { break }
         if unsynced >= Reader.syncGroup || Clock.monotonic - lastSync >= Reader.syncInterval {
           sync()
           (unsynced, lastSync) = (0, Clock.monotonic)
@@ -133,36 +132,33 @@ public struct Reader {
 
   /// Gives the work letters that were claimed together and settles them.
   /// - Returns: the last verdict, and whether the work wants to go on.
-  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> Result {
-    let result: Result
+  private func handle(_ claims: [Claim], _ work: Work, _ counts: inout Counts) throws(PostError) -> WorkResult
+  {
+    let result: WorkResult
     do throws(PostError) { result = try work(claims) } catch {
       try? release(claims)
       throw error
     }
     if lease != nil { return result }
-    guard let verdict = result.verdict else {
-      try release(claims)
-      return result
-    }
-    if claims.count > 1, BatchPolicy.splits(after: verdict) {
+    if claims.count > 1, BatchPolicy.splits(after: result.verdict) {
       return try handleEach(claims, work, goesOn: result.goesOn, &counts)
     }
     try mailbox.office.forEach(claims) { (claim) throws(PostError) in
-      try claim.settle(verdict, settings: settings)
+      try claim.settle(result.verdict, settings: settings)
     }
-    if verdict == .done { counts.done += claims.count }
+    if result.verdict == .done { counts.done += claims.count }
     return result
   }
 
   /// Gives the work the letters of a batch that failed one by one, as far as the policy allows.
   private func handleEach(
     _ claims: [Claim], _ work: Work, goesOn: Bool, _ counts: inout Counts
-  ) throws(PostError) -> Result {
+  ) throws(PostError) -> WorkResult {
     var rest = claims[...]
-    var last: Result = (.done, goesOn)
+    var last: WorkResult = (.done, goesOn)
     do throws(PostError) {
-      while last.goesOn, let verdict = last.verdict,
-        BatchPolicy.goesOn(after: verdict, in: settings.order), let next = rest.popFirst()
+      while last.goesOn, BatchPolicy.goesOn(after: last.verdict, in: settings.order),
+        let next = rest.popFirst()
       {
         last = try handle([next], work, &counts)
       }

@@ -26,7 +26,7 @@ final class ForegroundCommand {
   private var name: Path { words.first ?? "" }
 
   /// Runs the command on a letter, or on a batch. A reader's work.
-  func run(on claims: [Claim]) throws(PostError) -> (verdict: Verdict?, goesOn: Bool) {
+  func run(on claims: [Claim]) throws(PostError) -> Reader.WorkResult {
     let handler: Handler
     do throws(Errno) {
       handler = try Handler(
@@ -42,7 +42,7 @@ final class ForegroundCommand {
       let left = claims.count == 1 ? "letter \(claims[0].letter.id) waits" : "\(claims.count) letters wait"
       complain(PostError(error, "cannot run", "\(name)").adding(outcome: left))
       exit = ForegroundCommand.exit(of: error)
-      return (nil, false)
+      return (.release, false)
     }
     let wasStopped = wait(for: handler)
     let end: (verdict: Verdict?, exit: Child.Exit, standardError: [UInt8])
@@ -54,7 +54,7 @@ final class ForegroundCommand {
       case .code(let code): code
       case .signal(let number): 128 + number
       }
-    return (end.verdict, !wasStopped)
+    return (end.verdict ?? .release, !wasStopped)
   }
 
   /// Waits for the command to end. A signal to us terminates the command.

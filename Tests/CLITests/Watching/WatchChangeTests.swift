@@ -70,7 +70,10 @@ import Testing
     let watcher = try office.startWatcher()
     #expect(watcher.rest() != nil)
     try office.configure("stock", ["Handler: cat", "Tries: many"])
-    #expect(eventually { watcher.errorsSoFar.contains("mailboxes/stock/mailbox.conf, line 2: invalid value 'many' for Tries") })
+    #expect(
+      eventually {
+        watcher.errorsSoFar.contains("mailboxes/stock/mailbox.conf, line 2: invalid value 'many' for Tries")
+      })
     try office.send("still")
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })
     #expect(watcher.outputSoFar == "still")
@@ -87,7 +90,8 @@ import Testing
     try office.send("x")
     let watcher = try office.startWatcher()
     #expect(eventually { office.counts("invoice") == [0, 0, 0, 1, 0] })
-    #expect(watcher.errorsSoFar.contains("mailboxes/stock/mailbox.conf, line 3: invalid value 'many' for Tries"))
+    #expect(
+      watcher.errorsSoFar.contains("mailboxes/stock/mailbox.conf, line 3: invalid value 'many' for Tries"))
     #expect(office.counts() == [1, 0, 0, 0, 0])
     try office.configure("stock", ["Handler: cat"])
     #expect(eventually { office.counts() == [0, 0, 0, 1, 0] })

@@ -38,7 +38,6 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let noProgram = Errno(ENOEXEC)
   /// Arguments and environment together are larger than execve(2) takes.
   package static let listTooLong = Errno(E2BIG)
-  package static let fileTooLarge = Errno(EFBIG)
   package static let nameTooLong = Errno(ENAMETOOLONG)
 
   /// The disk or the quota is full: the same call may succeed when there is space.

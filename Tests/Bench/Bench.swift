@@ -1,17 +1,17 @@
-// The benchmark: `make bench` prints one table on standard output, and what it is at on standard error.
+// The benchmark: `make bench` prints one table on standard output, and its progress on standard error.
 //
-// Each row is measured for several rounds, and so are its peers, in turn (A B C A B C ...), so that all meet the
-// same weather; the medians are printed. Nothing is asserted: a figure is for people to judge. A row that
+// Each row and its peers are measured for several rounds in turn (A B C A B C ...), so that all run under the same
+// conditions; the table shows the medians. Nothing is asserted: the operator judges the figures. A row that
 // cannot be measured says why, and the others go on.
 //
-// ROWS="word ..." chooses rows by words in their names; see `Scale` for what else can be set.
+// ROWS="word ..." chooses rows by words in their names; `Scale` lists the other settings.
 //
-// Exit codes: 0 the table is printed; 64 no row bears such a name; 70 the bench itself failed; 130 interrupted.
+// Exit codes: 0 the table is printed; 64 no row has such a name; 70 the bench itself failed; 130 interrupted.
 
 import Linux
 import TestKit
 
-/// All rows, those with a peer first: absolute figures tell more of the machine than of the post office.
+/// All rows, those with a peer first: absolute figures say more about the machine than about the post office.
 /// Another row is another value in one of these lists.
 private let allRows =
   SendRows.all + BatchRows.all + FanOutRows.all + ReadRows.all + BacklogRows.all + LatencyRows.all

@@ -1,4 +1,4 @@
-// What came of a row: each round measures post and then every peer, so that all meet the same weather.
+// The results of a row: each round measures post and then every peer, so that all run under the same conditions.
 
 import Linux
 import TestKit
@@ -8,7 +8,7 @@ struct Side {
   private(set) var rounds = [[Double]]()
   private(set) var trouble: String?
 
-  /// Measures once more, unless that was no use before.
+  /// Measures once more, unless an earlier measurement failed.
   fileprivate mutating func attempt(_ work: Work, _ yard: Yard) throws {
     guard trouble == nil else { return }
     do {

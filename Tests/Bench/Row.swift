@@ -1,4 +1,4 @@
-// What can be measured: a row is a value that says what is done, and what it is compared with.
+// What can be measured: a row is a value that says what runs, and what it is compared with.
 
 import Linux
 import TestKit
@@ -29,7 +29,7 @@ struct Figure: Sendable {
   /// What is added to the row's name; empty if the row has but one figure.
   let label: String
   let unit: Unit
-  /// What is hoped for, beside the figure; nobody checks it.
+  /// The target, shown beside the figure; nothing checks it.
   let goal: String
   /// Of several rounds the worst counts, not the median.
   let isWorst: Bool
@@ -51,7 +51,7 @@ struct Peer: Sendable {
   let name: String
   /// What of it survives a power cut, in few words: `fsync each`. Empty where nothing is kept.
   let durability: String
-  /// How many times as good post is hoped to be; nil: nobody said.
+  /// The target for post, as a multiple of the peer; nil: no target.
   let goal: Double?
   let work: Work
 
@@ -63,7 +63,7 @@ struct Peer: Sendable {
   }
 }
 
-/// What a peer lacks on this machine, said with the command that brings it: the table tells so.
+/// What a peer lacks on this machine, with the command that installs it: the table prints both.
 struct Missing: Error, CustomStringConvertible {
   let package: String
   var description: String { "missing: apt-get install \(package)" }
@@ -105,9 +105,9 @@ func percentile(_ percent: Int, _ values: [Double]) -> Double {
   return sorted[max(0, (sorted.count * percent + 99) / 100 - 1)]
 }
 
-/// A number with so many digits behind the point.
+/// A number with this many digits after the decimal point.
 func decimal(_ value: Double, _ digits: Int) -> String {
-  // A difference of two measures may be less than nothing.
+  // A difference of two measurements may be negative.
   if value < 0 { return "-" + decimal(-value, digits) }
   let power = (0..<digits).reduce(1) { product, _ in product * 10 }
   let scaled = Int((value * Double(power)).rounded())

@@ -7,7 +7,7 @@ struct Scale {
   let rounds: Int
   /// LETTERS: how many wait for a handler that is run for each.
   let letters: Int
-  /// MAILBOXES: of how many a watcher takes care, where it is many.
+  /// MAILBOXES: how many mailboxes a watcher serves in the rows with many.
   let mailboxes: Int
   /// SENDS: how many letters are sent one by one, where each one's latency counts.
   let sends: Int
@@ -16,7 +16,7 @@ struct Scale {
   let runs: Int
   /// LINES: how many letters one process sends.
   let lines: Int
-  /// BACKLOG, and a million with LARGE=1: how many wait where very many do.
+  /// BACKLOG, and a million with LARGE=1: how many wait in the rows with very many.
   let backlogs: [Int]
 
   /// Letters where no process is run for each.

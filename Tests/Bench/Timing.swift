@@ -39,7 +39,7 @@ extension Yard {
     throw Missing(package: package)
   }
 
-  /// Runs a server while `body` is at work; it is gone afterwards, whatever happens.
+  /// Runs a server while `body` runs; it is gone afterwards, whatever happens.
   /// - Parameter isReady: whether it answers.
   func serving<Value>(
     _ words: [Path], in box: Sandbox, once isReady: () throws -> Bool, _ body: () throws -> Value

@@ -1,10 +1,10 @@
-// Where it is measured: spools, helper programs, and the clock. Everything made here is gone at the end, also
-// when the bench is interrupted: then the programs at work are killed, and all unwinds with `Interrupted`.
+// Where the bench measures: spools, helper programs, and the clock. Everything made here is gone at the end, also
+// when the bench is interrupted: then it kills the running programs and unwinds with `Interrupted`.
 
 import Linux
 import TestKit
 
-/// Somebody pressed ^C. It ends the bench, not just a row.
+/// The operator pressed ^C. It ends the bench, not just a row.
 struct Interrupted: Error {}
 
 final class Yard {
@@ -89,7 +89,7 @@ final class Yard {
     return ended
   }
 
-  /// Tells a watcher to stop; one that has ended by itself says why.
+  /// Asks a watcher to stop; if it has ended by itself, throws its reason.
   func stop(_ watcher: Running, in box: Sandbox) throws {
     let hasEnded = watcher.hasEnded
     watcher.kill(.terminate)
@@ -118,7 +118,7 @@ final class Yard {
     try goOn()
   }
 
-  /// Waits until something is true; a watcher that ends meanwhile says why.
+  /// Waits until something is true; if a watcher ends meanwhile, throws its reason.
   func wait(
     for watcher: Running, in box: Sandbox, lookingEvery milliseconds: Int64, atMost seconds: Int64 = limit,
     until isTrue: () throws -> Bool
@@ -138,14 +138,14 @@ final class Yard {
   // MARK: Spools
 
   /// A fresh spool, like the prepared one of this name, which is made when first asked for. What is
-  /// still to be written is written before it is handed out: that is no work of whom we measure.
+  /// still to be written is written before the spool is handed out: that work does not belong to the measurement.
   /// - Parameter base: where it is; nil: on disk.
   func spool(
     _ name: String, on base: Path? = nil, preparedBy prepare: (Sandbox) throws -> Void
   ) throws -> Sandbox {
     let original = shelf.root / name
     if !prepared.contains(name) {
-      // What another row could not finish is of no use to this one.
+      // What another row could not finish is of no use to this row.
       try must(["rm", "-rf", shelf.spool], in: shed)
       try prepare(shelf)
       try Directory(shelf.root).rename("spool", to: try Directory(shelf.root), Path(name))

@@ -3,9 +3,9 @@
  * floor SPOOL read|all MAILBOX
  *
  * The floor under `post`: the fewest system calls that keep the same promise. What exits 0 survives kill -9 and power
- * loss; a letter reaches every mailbox subscribed or none; nobody sees half a letter; who comes after a sender that
- * died can tell so, and finish. It works in a spool of the post office and takes part in its protocol, but nothing is
- * checked that only matters when something is wrong: no settings, no corpses of others, no full disk, no names.
+ * loss; a letter reaches every mailbox subscribed or none; no reader sees half a letter; after a sender has died, the
+ * next program can see that, and finish. It works in a spool of the post office and takes part in its protocol, but
+ * skips every check that only matters when something is wrong: no settings, no leftovers, no full disk, no names.
  *
  *   send   standard input is one letter.
  *   lines  each line of standard input is a letter; GROUP of them at a time are written, synced and linked together.
@@ -21,7 +21,7 @@
  * What a letter costs: open, lock, write, fsync (no name but tmp/ID before the content is safe); rename, and fsync of
  * new/ (accepted); one directory read; for each mailbox open, link and fsync; rename. Fewer would break a promise:
  * without the lock a living sender looks dead; without new/ a sender that dies half-way leaves some mailboxes without
- * the letter and nobody knows; with links before the fsync a mailbox may show an empty letter after a power cut. The
+ * the letter, unseen; with links before the fsync a mailbox may show an empty letter after a power cut. The
  * last rename needs no sync: if it is lost, the letter is found in new/, where all its links are there already.
  * Descriptors are not closed where exit closes them. */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
-/* put SOCKET: puts each line of standard input as a job into the beanstalkd that listens on a socket; up to 256 are on
- * their way before it waits for the answers. Exits 1 if one was not taken. */
+/* put SOCKET: puts each line of standard input as a job into the beanstalkd that listens on a socket; it sends up to
+ * 256 before it waits for the answers. Exits 1 if the server did not take one. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>

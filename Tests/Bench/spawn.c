@@ -1,4 +1,4 @@
-/* spawn COUNT PARALLEL PROGRAM: the floor under everything that runs a program for each letter. It runs PROGRAM
+/* spawn COUNT PARALLEL PROGRAM: the floor under every program that runs a handler for each letter. It runs PROGRAM
  * COUNT times, PARALLEL of them at once, with posix_spawn(3) and waitpid(2), and does nothing else.
  * Exits 1 if one of them could not be run or did not exit with 0. */
 #include <spawn.h>

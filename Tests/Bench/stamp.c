@@ -11,6 +11,6 @@ int main(int argc, char **argv) {
   char line[32];
   int length = snprintf(line, sizeof line, "%lld\n", now.tv_sec * 1000000000LL + now.tv_nsec);
   int file = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  /* One write, so that nobody sees half a line. */
+  /* One write, so that no reader sees half a line. */
   return file >= 0 && write(file, line, length) == length ? 0 : 1;
 }

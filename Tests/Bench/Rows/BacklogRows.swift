@@ -1,5 +1,5 @@
-// The same with very many letters waiting: nothing may cost more because of them. Laying them in takes its time, so
-// all rounds use one spool; what they add and take is little beside what waits.
+// The same with very many letters waiting: none of them may slow anything down. Preparing them takes long, so
+// all rounds use one spool; what they add and take is small beside what waits.
 
 import Linux
 import TestKit
@@ -55,7 +55,7 @@ enum BacklogRows {
     ) { yard in try started(yard, in: try box(yard, waiting)) }
   }
 
-  /// A watcher has been at work for so long when its memory is looked at. Milliseconds.
+  /// How long a watcher has run when its memory is measured. Milliseconds.
   private static let working: Int64 = 1000
 
   /// - Returns: milliseconds from the start of a watcher to its first handler's first instruction; its memory, MiB.

@@ -1,5 +1,5 @@
-// How long it takes from the moment in which `post send` is called to the first instruction of the handler:
-// where nothing else is to be done, and where a slow neighbour has a long queue.
+// The time from the moment in which `post send` is called to the first instruction of the handler:
+// with nothing else to do, and with a slow neighbour that has a long queue.
 
 import Linux
 import TestKit
@@ -11,7 +11,7 @@ enum LatencyRows {
     "latency, idle watcher", quantiles, rounds: 3,
     note: "from the send's start to the handler's first instruction",
     peers: [
-      // What people write who have no post at all.
+      // The usual solution without post.
       Peer("mktemp, sync, mv; inotifywait -m | while read", "fsync each", goal: 2) { yard in
         try shellLoop(yard, send: SendRows.shellSend)
       },
@@ -77,7 +77,7 @@ enum LatencyRows {
     return box
   }
 
-  /// Runs a watcher while `body` is at work.
+  /// Runs a watcher while `body` runs.
   private static func serving<Value>(
     _ mailboxes: [String], in box: Sandbox, _ yard: Yard, _ body: (Running) throws -> Value
   ) throws -> Value {
@@ -93,7 +93,7 @@ enum LatencyRows {
   private static func send(
     in box: Sandbox, _ yard: Yard, to watcher: Running, by words: [Path] = []
   ) throws -> [Double] {
-    // It must watch before the first letter comes, and the first letter is not like the others.
+    // The watcher must watch before the first letter comes, and the first letter is not like the others.
     try yard.pause(milliseconds: settling)
     return Array(
       try (0...yard.scale.sends).map { number in
@@ -113,14 +113,14 @@ enum LatencyRows {
       }.dropFirst())
   }
 
-  /// How long a watcher, or what stands for one, gets to come to rest. Milliseconds.
+  /// How long a watcher, or its substitute, gets to come to rest. Milliseconds.
   private static let settling: Int64 = 1000
-  /// A letter that has not arrived by then never will. Seconds.
+  /// After this long the bench gives up on a letter. Seconds.
   private static let patience: Int64 = 60
   /// Between one letter's arrival and the next letter. Milliseconds.
   private static let gap: Int64 = 20
 
-  /// What people write who have no `post watch`.
+  /// The usual solution without `post watch`.
   /// - Parameter script: what sends a letter from the mailbox's folder; nil: `post send`.
   private static func shellLoop(_ yard: Yard, send script: String?) throws -> [Double] {
     let box = try quickBox(yard, "idle") { _ in }

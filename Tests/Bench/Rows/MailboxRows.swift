@@ -1,4 +1,4 @@
-// A watcher of very many mailboxes: how quick it is, how large, and how often it wakes with nothing to do.
+// A watcher of very many mailboxes: its latency, its memory, and how often it wakes with nothing to do.
 
 import Linux
 import TestKit
@@ -9,7 +9,7 @@ enum MailboxRows {
   /// Each topic gets so many letters, and each mailbox has one topic.
   private static let topics = 10
   private static let lettersOfTopic = 100
-  /// How long it has nothing to do before its wake-ups are counted, and then how long they are. Milliseconds.
+  /// How long it has nothing to do before its wake-ups are counted, and then how long they are counted. Milliseconds.
   private static let settling: Int64 = 3000
   private static let counted: Int64 = 10_000
 
@@ -30,7 +30,7 @@ enum MailboxRows {
     let box = try yard.spool("many-mailboxes") { try prepare($0, names, yard) }
     let watcher = try box.startPost("watch")
     let seconds = try yard.time {
-      // One after the other: to look at all of them all the time would be work of ours that is measured.
+      // One after the other: polling all of them would be work of the bench that is measured too.
       for name in names {
         try yard.wait(for: watcher, in: box, lookingEvery: 10) {
           try yard.count("done", of: name, in: box) == lettersOfTopic

@@ -6,7 +6,7 @@ import TestKit
 enum SendRows {
   static let all = [row("send to 3 mailboxes", nil)] + inMemory + [careless]
 
-  /// Where nothing needs to be written to a disk, the rest of the work is seen.
+  /// Without writes to a disk, the rest of the work shows.
   private static let inMemory: [Row] =
     (Sandbox.memory.flatMap(isTmpfs) ?? false) ? [row("send to 3 mailboxes, tmpfs", Sandbox.memory)] : []
 
@@ -96,7 +96,7 @@ enum SendRows {
     ]
   }
 
-  /// What people write who want a letter to be whole and to be kept.
+  /// The usual way to write a file whole and durably.
   static let shellSend = """
     f=$(mktemp tmp/XXXXXXXXXX) && cat letter > "$f" && sync "$f" && mv "$f" new/ && sync new
     """
@@ -121,7 +121,7 @@ enum SQLite {
 enum Dirq {
   static let add = "queue.add(sys.stdin.read())"
 
-  /// Python with a queue and a script that uses it; Debian's own, for which the package is.
+  /// Python with a queue and a script that uses it; Debian's Python, for which the package is built.
   static func words(_ yard: Yard, in box: Sandbox, _ script: String) throws -> [Path] {
     let python = try yard.tool("python3", of: "python3-dirq")
     let head = """

@@ -1,4 +1,4 @@
-// Letters that wait already: how many a second a watcher hands to handlers that have nothing to do, from its
+// Letters that wait already: how many a second a watcher hands to handlers that do nothing, from its
 // start to its end. The peer runs the same handlers without a letter: posix_spawn(3) and waitpid(2) in C.
 
 import Linux

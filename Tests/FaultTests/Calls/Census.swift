@@ -1,5 +1,5 @@
-// A census of a spool, taken from the directories alone: where each letter is, told by its body, and
-// what should not be there. The tests of faults judge by it, not by what post says of itself.
+// A census of a spool, taken from the directories alone: where each letter is, identified by its body, and
+// what should not be there. The tests of faults judge by it, not by what post reports.
 
 import Linux
 import TestKit
@@ -10,7 +10,7 @@ struct Census {
   private(set) var mailboxes: [String: [String: [String]]] = [:]
   /// For each topic, the bodies in its directories: "orders" -> "cur" -> ["4711"].
   private(set) var topics: [String: [String: [String]]] = [:]
-  /// Files that no healthy office leaves: debris, torn letters, letters that nobody sorts.
+  /// Files that no healthy office leaves: debris, torn letters, letters that no finisher delivers.
   private(set) var leftovers: [String] = []
   /// Files whose content is none of the whole letters.
   private(set) var torn: [String] = []
@@ -106,7 +106,7 @@ struct Census {
   /// How often a mailbox has a letter, in any state.
   func count(of body: String, in mailbox: String) -> Int { mailboxes[mailbox]?[body]?.count ?? 0 }
 
-  /// Whether a letter is where its mailbox is done with it.
+  /// Whether a letter is where its mailbox puts it when it is settled for good.
   func hasEnded(_ body: String, in mailbox: String) -> Bool {
     place(of: body, in: mailbox).map { ["done", "failed"].contains($0) } == true
   }

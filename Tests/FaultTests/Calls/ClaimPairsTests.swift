@@ -3,11 +3,11 @@ import Linux
 import TestKit
 import Testing
 
-/// Two claimers and a reclaimer, each stopped at any of its system calls while the others go on: what a living holder has
-/// is given to nobody else. `make test` tries some, in an order that its seed tells, `make faults` many times as
+/// Two claimers and a reclaimer, each stopped at any of its system calls while the others go on: no process gets what a
+/// living holder has. `make test` tries some, in an order that its seed chooses, `make faults` many times as
 /// many, `make acceptance` all pairs.
 @Suite(.needsPtrace) struct ClaimPairsTests {
-  /// Those who meet; the letters are the numbers 1 and 2, the first may be in the hands of a holder that has died.
+  /// The commands that meet; the letters are the numbers 1 and 2, the first may be in the hands of a dead holder.
   private static let readers = [
     ["read", "stock"], ["read", "stock", "--all"], ["read", "stock", "--", "cat"],
   ]
@@ -133,7 +133,7 @@ import Testing
     let second = try start(meeting.other)
     try run(second, to: other)
     let third = try box.startPost(meeting.third)
-    // It may have to wait for a lock that a stopped one has.
+    // It may have to wait for a lock that a stopped command has.
     var (isOver, isWaiting) = (false, false)
     for _ in 0..<400 where !isOver && !isWaiting {
       isOver = third.hasEnded
@@ -152,7 +152,7 @@ import Testing
     try judge(ended, printed: readers.map(\.1.text), killed: killsOne)
   }
 
-  /// Nothing that is in living hands may be elsewhere, too.
+  /// Nothing that a living holder has may be elsewhere, too.
   private func look(_ first: Traced, _ second: Traced) throws {
     let names = box.entries("cur") + box.entries("new") + box.entries("done") + box.entries("failed")
     let ids = names.map { $0.prefix { $0 != "," } }

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What a sender leaves that dies at a certain point, and who cleans up.
+/// What a sender that dies at a certain point leaves, and which command cleans up.
 @Suite(.needsStrace) struct CrashTests {
   let box: Sandbox
 
@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: ["post read stock --peek", "post sweep", "post send orders -m next"])
   func whoeverPassesByDeliversForADeadSenderToAll(command: String) throws {
-    // Dead after the first of three links.
+    // The sender died after the first of three links.
     _ = try box.shell("strace -o /dev/null -e inject=linkat:signal=KILL:when=2 post send orders -m a")
     #expect(box.topicEntries("new").count == 1)
     let id = box.topicEntries("new")[0]

@@ -4,7 +4,8 @@ import TestKit
 import Testing
 
 /// Every system call of every command fails, with every error it can return, once and from then on. An exit
-/// code of 0 must be true; any other has a message, and the letter is with all or with none. `make test` tries some.
+/// code of 0 must be true; any other comes with a message, and the letter is in all mailboxes or in none. `make test`
+/// tries some.
 @Suite(.needsPtrace) struct ErrorTests {
   /// How many faults of each scenario `make test` tries.
   private static let share = 10
@@ -55,7 +56,7 @@ import Testing
       }
       return nil
     }
-    // A handler that fails is told of.
+    // The command reports a handler that fails.
     let isSilent = !ended.errors.contains("cannot")
     #expect(ended.code == scenario.success && isSilent, "exit \(ended.code): \(ended.errors)")
     try judge(stage, ended, 0, "interrupted")
@@ -139,7 +140,7 @@ import Testing
       }
     }
     guard scenario.hands else { return }
-    // Handed out, but not settled, and the command said so: it comes again.
+    // Handed out, but not settled, and the command reported that: it comes again.
     let words = ["cannot move letter", "cannot read what the handler says"]
     try stage.expectEachOnce(ended, place) { _ in words.contains { ended.errors.contains($0) } }
   }

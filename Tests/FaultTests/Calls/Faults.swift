@@ -80,7 +80,7 @@ enum Fault: Sendable, CustomStringConvertible {
     // RENAME_EXCHANGE, on a file system that cannot.
     if call.name == "renameat2", call.int(4) == 2 { codes.append(EINVAL) }
     return codes.flatMap { code -> [Fault] in
-      // A call that is interrupted for ever is a program that hangs, and rightly so.
+      // A call that is interrupted for ever makes a program hang, and rightly so.
       code == EINTR ? [.once(Errno(code))] : [.once(Errno(code)), .always(Errno(code))]
     }
   }
@@ -96,6 +96,6 @@ extension Call {
     "fallocate", "fchmod", "fchown", "clone", "clone3", "vfork", "waitid", "wait4", "exit_group",
   ]
 
-  /// Whether the world differs after the call from what it was before, as others may see it after our death.
+  /// Whether the call changes what other processes see after the command's death.
   var changesSomething: Bool { Call.changes.contains(name) || name == "openat" && int(2) & O_CREAT != 0 }
 }

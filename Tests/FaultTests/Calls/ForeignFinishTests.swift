@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Foreign letters, which may bear one name twice, while those who sort them die or meet each other.
+/// Foreign letters, which may have one name twice, while the finishers that sort them die or meet each other.
 @Suite(.needsPtrace) struct ForeignFinishTests {
   let box: Sandbox
 
@@ -26,7 +26,7 @@ import Testing
     try deliver("a")
     let slow = try sweep()
     while let call = try slow.next(), call.name != "flock" {}
-    // It has seen the first letter; while it waits for its turn, another sorts that one.
+    // It has seen the first letter; while it waits for its turn, another finisher sorts that one.
     try box.must("sweep")
     try deliver("b")
     #expect(try slow.wait().code == 0)
@@ -93,7 +93,7 @@ import Testing
     try box.script("mv spool/mailboxes/stock away")
     try deliver("a")
     try box.must("sweep", "-q")
-    try box.script("rm spool/topics/orders/cur/*")  // it has had its day
+    try box.script("rm spool/topics/orders/cur/*")  // it has expired
     try deliver("b")
     try box.must("sweep", "-q")
     #expect(box.topicEntries("held/stock").count == 2)
@@ -168,7 +168,7 @@ import Testing
     }
   }
 
-  /// What a mail reader put into cur/ comes once, whoever dies while it is delivered.
+  /// What a mail reader put into cur/ comes once, whichever finisher dies while it delivers it.
   @Test(arguments: [":2,", ""]) func aRepairOfWhatAMailReaderTookIsRepeated(flags: String) throws {
     let ours = "\(Clock.wall / 1_000_000_000 + 60).M000000R00000000P1Q1.shop"
     try forEachKill(of: ["check", "--repair"]) { box in

@@ -1,5 +1,5 @@
 // The stage of the tests that kill a command at its calls, or let them fail: a scenario is played again and again, and
-// then one looks what must be true of the office, whatever became of the command.
+// then the test checks what must be true of the office, however the command ended.
 
 import Glibc
 import Linux
@@ -57,7 +57,7 @@ struct Stage {
   /// No command here makes so many calls.
   static let callLimit = 20_000
 
-  /// Lets a command go on until its next call. It does not really sleep while nothing is at work for it: time
+  /// Lets a command go on until its next call. It does not really sleep while none of its handlers runs: time
   /// passes for it alone.
   func next(_ traced: Traced) throws -> Call? {
     while let call = try traced.next() {
@@ -67,7 +67,7 @@ struct Stage {
     return nil
   }
 
-  /// Whether a command only lets time pass: it waits for nothing, or is a watcher without a handler at work.
+  /// Whether a command only lets time pass: it waits for nothing, or is a watcher without a running handler.
   private func isNap(_ call: Call, of traced: Traced) throws -> Bool {
     guard call.name == "ppoll" else { return false }
     let isAlone = call.arguments[1] == 0 || (scenario.command[0] == "watch" && call.arguments[1] == 2)
@@ -101,7 +101,7 @@ struct Stage {
 }
 
 extension Stage {
-  /// One of the ordinary commands that put an office in order in passing.
+  /// One of the ordinary commands that also put an office in order.
   func passBy(_ number: Int) throws {
     guard box.exists("spool") else { return }
     waitForHandlers()
@@ -118,7 +118,7 @@ extension Stage {
     }
   }
 
-  /// The census of an office after somebody has passed by. Readers may leave an empty bag; the next sweep does not.
+  /// The census of an office after another command has run. Readers may leave an empty bag; the next sweep does not.
   func census() throws -> Census {
     func take() -> Census { Census(of: box, known: scenario.known, leased: scenario.leases) }
     let census = take()

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// A subscriber that is about to end meets others that come and go.
+/// A subscriber whose mark is about to go meets others that come and go.
 @Suite(.needsPtrace) struct SubscribeRaceTests {
   let box: Sandbox
 
@@ -14,7 +14,7 @@ import Testing
 
   private static let mark: Path = "topics/orders/subscribers/.late"
 
-  /// Subscribes `late`, and holds the command where it is about to take its mark away.
+  /// Subscribes `late`, and holds the command where it is about to remove its mark.
   private func subscribeSlowly() throws -> Traced {
     let slow = try Traced(box, [Sandbox.binary, "subscribe", "late", "orders"])
     while let call = try slow.next() {
@@ -36,7 +36,7 @@ import Testing
     try box.must("unsubscribe", "late", "orders")
     try box.must("send", "orders", "-m", "[second]")
     let again = try box.startPost("subscribe", "late", "orders")
-    // It is subscribed, and waits for the other to end before it links what was sent between.
+    // It is subscribed, and waits for the other command to end before it links what was sent in between.
     #expect(eventually { box.exists("spool/topics/orders/subscribers/late") })
     #expect(try slow.wait().code == 0)
     #expect(try again.wait().code == 0)

@@ -1,6 +1,6 @@
 import Testing
 
-/// What the faults of one scenario have come to. Everything but `twice` must stay at nothing.
+/// Counts what the faults of one scenario have done. Everything but `twice` must stay at zero.
 final class Toll {
   enum Harm: String, CaseIterable {
     case lost
@@ -9,7 +9,7 @@ final class Toll {
     case stuck
   }
 
-  /// Letters that came twice, as they may when their holder dies between its work and saying so.
+  /// Letters that came twice, as they may when their holder dies between its work and its settlement.
   var twice = 0
   private var harms: [Harm: Int] = [:]
 

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// The instrument itself.
+/// Tests of `Traced` itself.
 @Suite(.needsPtrace) struct TracedTests {
   let box: Sandbox
 

@@ -1,7 +1,7 @@
-// What a disk shows after a cut, held against what had been said before it.
+// What a disk shows after a cut, compared with what commands had reported before it.
 //
-// After the office did its chores, every letter of a topic must be in each of its mailboxes, in one place, whole; and
-// so every letter that had been accepted. One that had not been may be there, but then the same holds for it.
+// After the office's chores, every letter of a topic must be in each of its mailboxes, in one place, whole; and
+// so must every letter that had been accepted. One that had not been may be there, but then the same holds for it.
 
 import Linux
 import TestKit
@@ -10,20 +10,20 @@ import TestKit
 enum CutTrouble: String, CaseIterable {
   /// An accepted letter that the topic or a mailbox does not have, or a subscriber.
   case lost
-  /// A letter that is not what was sent.
+  /// A letter that differs from what was sent.
   case torn
-  /// A letter that had not been accepted, and that some have and others do not.
+  /// A letter that had not been accepted, and that some mailboxes have and others do not.
   case half = "half delivered"
   /// What the chores should have tidied up.
   case stuck
   /// A letter that a mailbox has twice.
   case doubled
-  /// A letter that waits again, although its reader had ended, and said nothing of trouble.
+  /// A letter that waits again, although its reader had ended, and reported no trouble.
   case givenBack = "given back"
   case other
 }
 
-/// One cut: what had been said before it, and what was found after it.
+/// One cut: what commands had reported before it, and what was found after it.
 struct CutFindings {
   let name: String
   private let box: Sandbox
@@ -31,9 +31,9 @@ struct CutFindings {
   /// Each letter that was accepted: its topic, and the file or line that is its body.
   private(set) var accepted: [String: (topic: String, source: String)] = [:]
   private var joined: [String] = []
-  /// `MAILBOX ID` of letters that a handler of the watcher has had.
+  /// `MAILBOX ID` of letters that a handler of the watcher has handled.
   private(set) var handled = Set<String>()
-  /// The same, of letters that a reader was through with.
+  /// The same, of letters that a reader has settled.
   private(set) var settled = Set<String>()
 
   /// How often each topic has each letter, and where in each mailbox it is.
@@ -72,7 +72,7 @@ struct CutFindings {
     troubles[trouble, default: []].append("\(name): \(text)")
   }
 
-  /// The lines of what had been said; each was written in one go.
+  /// The lines of what commands had reported; each was written in one go.
   private func said(_ file: String) -> [String] {
     ((try? box.read("cuts/\(name)/said/\(file)")) ?? "").split(separator: "\n").map(String.init)
   }
@@ -125,7 +125,7 @@ struct CutFindings {
     for letter in box.names(in: place + "/corrupt") { note(.torn, "\(mailbox)/corrupt/\(letter)") }
   }
 
-  /// Holds a letter's body against what was sent: known from outside if it was accepted, else by its subject.
+  /// Compares a letter's body with what was sent: known from outside if it was accepted, else by its subject.
   private mutating func examine(_ place: String, _ file: String) throws {
     let letter = try box.content("\(place)/\(file)")
     let header = letter.prefix(2048).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -220,7 +220,7 @@ struct CutReport {
 
   private static let limit = 3
 
-  /// - Parameter tolerating: troubles that are counted, and held against nobody.
+  /// - Parameter tolerating: troubles that are counted, and are no failure.
   mutating func add(_ findings: CutFindings, tolerating: Set<CutTrouble>) {
     cuts += 1
     accepted.formUnion(findings.accepted.keys)

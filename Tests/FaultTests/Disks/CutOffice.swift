@@ -1,8 +1,8 @@
-// The office whose disk is cut off: who works in it, and when the cut comes.
+// The office whose disk is cut off: which commands run in it, and when the cut comes.
 //
 // Beside the disk, in `said/`, stands what the office promised, written when the command had ended with exit code 0
 // (or had printed an ID): `sent` and `lines.*` for letters accepted, `joined` for subscribers, `settled` for letters
-// that a reader is through with, `handled` for those that a handler of the watcher has had.
+// that a reader has settled, `handled` for those that a handler of the watcher has handled.
 
 import TestKit
 
@@ -11,7 +11,7 @@ enum CutOffice {
   /// A script for the disk, and its settings.
   typealias Step = (script: String, settings: [String: String])
 
-  /// One command at a time, and everybody at once, with cuts at random moments.
+  /// One command at a time, and all commands at once, with cuts at random moments.
   static func steps(on system: FileSystem, _ dice: inout Seeded) -> [Step] {
     let seed = String(dice.number(1...9999))
     // Each of the first two is what finds a sync that is missing: of the name, and of the data.
@@ -31,8 +31,8 @@ enum CutOffice {
     return steps
   }
 
-  /// The bodies of letters, by size. A letter's subject names the one it has, so that any letter can be told whole
-  /// or torn, also one that nobody knows to have been accepted.
+  /// The bodies of letters, by size. A letter's subject names its body, so that the test can judge any letter whole
+  /// or torn, also one that no command has reported as accepted.
   private static let bodies = #"""
     files=(bodies/{0,10,4096,102400,1048576})
     mkdir -p bodies
@@ -40,8 +40,8 @@ enum CutOffice {
     export SEED
     """#
 
-  /// One command at a time, and the cut follows its end at once; or, as SYNCS says, after somebody else's fsync.
-  /// First of all comes the first letter of a fresh spool, to a topic that nobody has subscribed to.
+  /// One command at a time, and the cut follows its end at once; or, as SYNCS says, after another program's fsync.
+  /// First of all comes the first letter of a fresh spool, to a topic without subscribers.
   private static let alone =
     bodies + #"""
 
@@ -68,8 +68,8 @@ enum CutOffice {
         esac
         if test ${syncs[step]} = yes; then date > /mnt/disk/other; sync /mnt/disk/other; fi
         step=$((step + 1))
-        # Without this the cuts would prove nothing: what nobody synced must be gone. Written at the last moment,
-        # for on a slow machine the kernel may write by itself what is older.
+        # Without this the cuts would prove nothing: what was never synced must be gone. Written at the last moment,
+        # because on a slow machine the kernel may write older data by itself.
         if test $step = 1; then echo lost > /mnt/disk/unsynced; fi
         cut alone-$step
       done
@@ -78,7 +78,7 @@ enum CutOffice {
       rm said/*
       """#
 
-  /// Everybody at once, from the first moment of a fresh spool. The disk is copied after each of the MOMENTS but the
+  /// All commands at once, from the first moment of a fresh spool. The disk is copied after each of the MOMENTS but the
   /// last, then cut off for good as END says.
   private static let round =
     bodies + #"""
@@ -93,7 +93,7 @@ enum CutOffice {
       if test $END != none; then
         sleep ${moments[3]}
         mkdir cuts/$NAME-end
-        # What is said from now on does not count: had the power failed, nobody would have heard it. (A directory's
+        # What commands report from now on does not count: after a power cut no one would have read it. (A directory's
         # fsync that meets the shutdown of an xfs may return 0: its changes wait no more for the log, they are dropped.)
         cp -r said cuts/$NAME-end
         shutdown $END
@@ -106,7 +106,7 @@ enum CutOffice {
       rm -f said/*
       """#
 
-  /// They work until they are killed.
+  /// The commands work until they are killed.
   private static let everybody = #"""
     files=(bodies/{0,10,4096,102400,1048576})
 
@@ -147,7 +147,7 @@ enum CutOffice {
       send 4 wide
     }
 
-    # Somebody else on the same disk, who commits what the office has not yet synced.
+    # Another program on the same disk, which commits what the office has not yet synced.
     neighbour() {
       RANDOM=$SEED
       while true; do

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// A disk that is really full. New letters are refused with 75 and leave nothing; those accepted before are
-/// read, handled and settled as ever; and with space freed all goes on by itself.
+/// read, handled and settled as before; and once space is freed all continues by itself.
 @Suite struct FullDiskTests {
   @Test(.needsTmpfs, arguments: SmallDisk.Fill.allCases)
   func aFullTmpfsRefusesNewLettersAndHandlesTheOldOnes(fill: SmallDisk.Fill) throws {
@@ -69,9 +69,9 @@ import Testing
     #expect(disk.topicEntries("new").isEmpty && disk.topicEntries("held").isEmpty)
   }
 
-  /// Whatever would make something new is refused, says what is full, and leaves nothing.
+  /// Every command that would make something new is refused, says what is full, and leaves nothing.
   private func expectRefusals(_ disk: SmallDisk, _ fill: SmallDisk.Fill) throws {
-    // An empty topic or mailbox, whole and of use to the next try, is no harm.
+    // An empty topic or mailbox, whole and usable by the next try, does no harm.
     let files = "cd disk/spool; find . -not -type d | sort; cat mailboxes/handled/mailbox.conf"
     let before = try disk.script(files)
     for command in [
@@ -129,7 +129,7 @@ import Testing
     try sendOnTheBrim(try SmallDisk(.ext4), fill)
   }
 
-  /// Again and again a little space is freed, and filled with letters. Then mailboxes, or held/, or the topic's own
+  /// Again and again the test frees some space and fills it with letters. Then mailboxes, or held/, or the topic's own
   /// cur/ cannot take some that were accepted.
   private func sendOnTheBrim(_ disk: SmallDisk, _ fill: SmallDisk.Fill) throws {
     let mailboxes = ["audit", "invoice", "stock"]
@@ -179,7 +179,7 @@ import Testing
       let places = Set(disk.names(in: "spool/mailboxes/late"))
       #expect(
         places.isEmpty ? disk.names(in: "spool/mailboxes").isEmpty : places.count == 8, "\(unit): \(places)")
-      // Whatever is there by now, nobody stumbles over it.
+      // Whatever is there now, no command fails on it.
       #expect(
         try disk.script("post list --json; post status --json > /dev/null").contains("late") == !places
           .isEmpty)
@@ -195,7 +195,7 @@ import Testing
 
   // MARK: Without a ballast
 
-  /// What cannot even be settled is handled all the same, once: the watcher keeps it until it can.
+  /// A letter that cannot even be settled is handled all the same, once: the watcher keeps it until it can settle it.
   @Test(.needsExt4) func whatCannotBeSettledIsNotHandledAgain() throws {
     let disk = try SmallDisk(.ext4)
     let handled = disk.box.root / "handled"
@@ -224,7 +224,7 @@ import Testing
     #expect(Set(all).count == all.count, "\(all)")
   }
 
-  /// A watcher needs no other command to pass by.
+  /// A watcher needs no other command to finish the delivery.
   @Test(.needsTmpfs) func aWatcherSortsWhatCouldNotBeSortedOnceThereIsSpace() throws {
     let disk = try SmallDisk(.tmpfs)
     try disk.script("post subscribe stock orders -- true; post subscribe other orders")

@@ -1,7 +1,7 @@
 // A disk that loses its power: a file system in a file, mounted through a loop device, and two ways to cut it off.
 //
-// The shutdown ioctl (ext4, xfs) lets nothing more through to the disk. Or the file is copied while everybody works
-// on. A file copied while it is written to shows blocks of different times, which no disk does; so it lies on a
+// The shutdown ioctl (ext4, xfs) lets nothing more through to the disk. Or the file is copied while all commands
+// run. A file copied while it is written to shows blocks of different times, which no disk does; so it lies on a
 // file system of its own, the shelf, that is frozen for the copy. That holds back every write of the loop device,
 // and none of what the file system on the disk still has in memory gets out: the copy is the disk of one moment.
 //
@@ -43,15 +43,15 @@ enum FileSystem: String, CaseIterable, Sendable {
   /// What boots run before they mount it, if that may be needed, for the file named behind.
   ///
   /// A fast commit of several blocks, the first since a full commit, that a cut tears apart, ends the kernel's replay with
-  /// an error instead of being passed over (Linux 6.18: "JBD2: journal recovery failed"; 4 of 100 copies made while
-  /// nothing but a loop of creat(2) and fsync(2) was at work). Nobody has been promised anything of it: its fsync has
-  /// not returned. e2fsck leaves it out. What does not mount for any other reason is a failure.
+  /// an error instead of being skipped (Linux 6.18: "JBD2: journal recovery failed"; 4 of 100 copies made while only a
+  /// loop of creat(2) and fsync(2) ran). The loop has not been promised anything of that commit: its fsync has
+  /// not returned. e2fsck skips it. What does not mount for any other reason is a failure.
   var repairer: String? { self == .fastCommit ? "e2fsck -p" : nil }
 
   /// Whether the ioctl FS_IOC_SHUTDOWN cuts it off (btrfs knows it since Linux 6.19 only).
   var canShutDown: Bool { self != .btrfs }
 
-  /// What it does whatever we do. On btrfs a letter that was moved, and whose directories were all synced, those it
+  /// What the kernel always does. On btrfs a letter that was moved, and whose directories were all synced, those it
   /// came from and the one it went to, has been seen under its old name again after a cut (Linux 6.18).
   var knownTroubles: Set<CutTrouble> { self == .btrfs ? [.givenBack] : [] }
 
@@ -90,8 +90,8 @@ struct LoopDisk {
   /// Runs a script to its end, in its own mount namespace.
   /// - Throws: a failure, at the first command that fails.
   ///
-  /// What must outlive the cut is kept beside the disk, in the sandbox. `said/` is what had been said to the
-  /// senders and readers; each cut keeps what it was before the cut.
+  /// What must outlive the cut is kept beside the disk, in the sandbox. `said/` is what the commands had reported to
+  /// senders and readers; each cut keeps what `said/` held before the cut.
   func run(_ script: String, _ settings: [String: String] = [:]) throws {
     try box.write("disk.sh", LoopDisk.tools + script)
     let ended = try box.run(
@@ -107,7 +107,7 @@ struct LoopDisk {
   private static let tools = #"""
     set -euo pipefail
     shopt -s nullglob
-    # How far it came, for whoever must find out why it stopped.
+    # How far it came, to find out why it stopped.
     PS4='+ $EPOCHREALTIME '
     exec {BASH_XTRACEFD}> trace
     set -x
@@ -128,7 +128,7 @@ struct LoopDisk {
     cut() {
       mkdir "cuts/$1"
       cp -r said "cuts/$1"
-      # In a session of its own, so that nobody who stops us leaves the shelf frozen.
+      # In a session of its own, so that a signal to stop the test does not leave the shelf frozen.
       setsid -w bash -c 'fsfreeze -f /mnt/shelf
         cp --sparse=always "$0" "$1"
         fsfreeze -u /mnt/shelf' "$image" "/mnt/$1"

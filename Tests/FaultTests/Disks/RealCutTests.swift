@@ -1,8 +1,8 @@
-// Real power cuts: real file systems, cut off while the real binary works on them, mounted again, and every letter
-// that had been accepted is looked for.
+// Real power cuts: real file systems, cut off while the real binary works on them, and mounted again; then the test
+// looks for every letter that had been accepted.
 //
 // The moments come from a seed that is printed; POST_SEED repeats them (as far as the kernel does). `make test` makes a
-// few cuts of one file system, which the seed tells, `make faults` many of each.
+// few cuts of one file system, which the seed chooses, `make faults` many of each.
 
 import Linux
 import TestKit

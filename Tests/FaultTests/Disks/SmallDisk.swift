@@ -1,5 +1,5 @@
 // A small file system to fill to the brim. It is mounted in a mount namespace of its own, which a keeper
-// process holds open: nobody else sees it, and when the keeper ends, however this test process ends, the
+// process holds open: no other process sees it, and when the keeper ends, however this test process ends, the
 // kernel unmounts it and detaches its loop device.
 
 import Linux
@@ -50,7 +50,7 @@ final class SmallDisk: Sendable {
       set -e; mkdir disk; \(kind.mount(inodes: inodes, megabytes: megabytes)); touch mounted
       exec {never}<> <(:)  # to wait without a child that would hold the mount, too
       while test -d /proc/\(Host.processID) -a -d disk; do read -t 1 -u $never || true; done
-      for one in /proc/[1-9]*; do  # whoever else holds the mount
+      for one in /proc/[1-9]*; do  # any other process that holds the mount
         if test $one/ns/mnt -ef /proc/self/ns/mnt -a ${one#/proc/} != $$; then kill -KILL ${one#/proc/}; fi
       done
       """

@@ -1,6 +1,6 @@
 // A letter whose body is not what was sent never reaches a reader or a handler: it is set aside, with a note, a line in
-// the log and a word in post status, and the good letter behind it is read. (What is no file at all, and what happens
-// to it, is in CorruptTests.)
+// the log and a count in post status, and the good letter behind it is read. (CorruptTests covers entries that are no
+// files at all.)
 
 import Linux
 import TestKit
@@ -24,7 +24,7 @@ import Testing
     "sed -i '$s/spoiled/spoiledd/' $it",
     "sed -i 's/^Content-Length: 7$/Content-Length: 8/; $s/spoiled/spoiledd/' $it",
     "sed -i '$s/spoiled/defaced/' $it",
-    // The header no longer says how to tell.
+    // The header no longer says how to check.
     "sed -i '/^Content-Length/d' $it", "sed -i '/^Content-Digest/d' $it", "sed -i '/^Content-/d' $it",
     "sed -i 's/^Content-Digest: crc32c=:./&A/' $it", "sed -i 's/^Content-Length: 7/Content-Length: 6/' $it",
     "sed -i 's/crc32c/crc32d/' $it", "sed -i '/^$/d' $it",
@@ -150,7 +150,7 @@ import Testing
     let read = try box.post("read", "late", "--all")
     #expect(read.text == "good")
     #expect(box.entries("corrupt", of: "late").count == 1)
-    // sed made a new file: the letter of the others is whole.
+    // sed made a new file: the letter of the other mailboxes is whole.
     #expect(try box.must("read", "stock", "--all") == "spoiledgood")
   }
 
@@ -225,7 +225,7 @@ import Testing
     let read = try box.post("read", "stock", "--all")
     #expect(read.code == 0)
     #expect(Set(read.lines) == ["4711"])
-    // Of the fields that tell, hardly a bit is idle (0 and 1 are the same after a blank that became a zero, say).
+    // Hardly a bit of the fields that post checks is idle (0 and 1 are the same after a blank that became a zero, say).
     let (delivered, corrupt) = (read.lines.count, box.entries("corrupt").count)
     #expect(delivered + corrupt == letter.count * 8 + 1)
     let telling = "Content-Length: 5\nContent-Digest: crc32c=:12345678:\n\n4711\n".utf8.count

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Process numbers that are used twice, host names that differ, offices side by side: nobody takes what another
+/// Process numbers that are used twice, host names that differ, offices side by side: no process takes what another
 /// holds.
 @Suite struct IdentityTests {
   let box: Sandbox
@@ -29,7 +29,7 @@ import Testing
 
   @Test(.needsNamespaces) func sendersOfOneNumberHaveDifferentIDs() throws {
     let script = "for n in $(seq 20); do \(IdentityTests.elsewhere) post send orders --id -m \"[$n]\"; done"
-    // Through a pipe: two who write into one file of memory write over each other.
+    // Through a pipe: two processes that write into one file in memory overwrite each other.
     let ids = try box.script("{ (\(script)) & (\(script)) & wait; } | cat").split(separator: "\n")
     #expect(ids.count == 40)
     #expect(ids.allSatisfy { $0.contains("P1Q") }, "\(ids)")
@@ -66,7 +66,7 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }
 
-  /// Two containers share a spool; one of them is killed at work, again and again.
+  /// Two containers share a spool; one of them is killed while it works, again and again.
   @Test(.needsNamespaces) func containersShareASpool() throws {
     try box.must(
       "subscribe", "stock", "orders", "--retry", "10ms", "--parallel", "2", "--", "sh", "-c",

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// A wall clock that is set, back or forward, between commands or under one that runs.
+/// A wall clock that is set, back or forward, between commands or while one runs.
 @Suite(.needsPtrace) struct TimeTests {
   let box: Sandbox
 
@@ -72,7 +72,7 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }
 
-  /// Whoever settles it has found it, and then it becomes another's.
+  /// A reader that settles it has found it, and then another holder takes it.
   @Test func aLeaseThatEndsWhileItIsSettledLeavesTheLetterToItsNewHolder() throws {
     try box.must("send", "orders", "-m", "a")
     let id = try box.must("read", "stock", "--lease", "1s").dropLast()
@@ -91,7 +91,7 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }
 
-  /// Whoever looks for leases that are over must not know the time from before the clock was set back.
+  /// A process that looks for expired leases must not know the time from before the clock was set back.
   @Test func aLeaseIsNotTakenForOverByTheTimeOfAClockThatWasSetBack() throws {
     try box.must("send", "orders", "-m", "a")
     let sweep = try start(TimeTests.hour, "sweep")
@@ -234,7 +234,7 @@ import Testing
     }
   }
 
-  /// If it were otherwise, whoever subscribes anew would get letters from the topic that are done.
+  /// Otherwise a mailbox that subscribes anew would get letters from the topic that are done.
   @Test(arguments: [0, 5] as [Int64])
   func aMailboxDoesNotForgetALetterThatItsTopicKeeps(step: Int64) throws {
     try box.write("spool/post.conf", "Keep: 10s\nKeep-Done: 10s\n")

@@ -1,4 +1,4 @@
-// Runs programs under ptrace(2) and writes down what they change in a sandbox, and what they make sure.
+// Runs programs under ptrace(2) and records what they change in a sandbox, and what they make durable.
 // Names are known by folder inode and name, so paths through symlinks and directory descriptors come to
 // the same. A program's children are not seen; they must not change anything in the sandbox.
 //

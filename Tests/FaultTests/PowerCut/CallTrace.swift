@@ -1,5 +1,5 @@
-// What programs changed in a sandbox, and made sure, in order: the operations of a weak file system with
-// the folders and names they are about. It can be edited: that is how the checker is shown to find things.
+// What programs changed in a sandbox, and made durable, in order: the operations of a weak file system with
+// the folders and names they are about. A test can edit it, to show that the checker finds the damage.
 
 import Linux
 

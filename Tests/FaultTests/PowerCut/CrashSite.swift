@@ -82,7 +82,7 @@ struct CrashSite {
     }
   }
 
-  /// Runs `send`, `sweep` and `read --all` as the next user does, and looks whether every letter is with every
+  /// Runs `send`, `sweep` and `read --all` as the next user does, and checks that every letter is with every
   /// subscriber, whole and once.
   /// - Returns: what is wrong.
   func recover() throws -> [String] {

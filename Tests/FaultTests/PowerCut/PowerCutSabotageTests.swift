@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// The checker finds what is wrong: traces from which a sync is taken away, or in which something comes
+/// The checker finds what is wrong: traces from which the test takes a sync away, or in which something comes
 /// too early.
 @Suite(.needsPtrace) struct PowerCutSabotageTests {
   let seed = Seeded.anySeed
@@ -86,7 +86,7 @@ import Testing
 
   /// Syncs that none of these traces needs, and why they are made.
   private static let spare = [
-    // Whoever made topics/ and mailboxes/ by hand, or out of an archive, may not have synced them.
+    // An operator who made topics/ and mailboxes/ by hand, or from an archive, may not have synced them.
     "send: fsync spool", "subscribe: fsync spool",
     // Letters come into a topic's cur/ by rename: one that is not yet there for sure is still in new/.
     "sweep: fsync spool/topics/orders/cur",
@@ -110,7 +110,7 @@ import Testing
   private static let sealing = Result { try Succession.recordings(of: "sweep seals, then send") }
 
   /// The empty directory that takes a full one's place must not hang on a name that is not sure: a letter comes into
-  /// it at once, and whoever swapped it in may be dead by then.
+  /// it at once, and the sealer that swapped it in may be dead when the cut comes.
   @Test(.needsSwelling, arguments: ["mailboxes/stock/bags", "topics/orders/bags"])
   func withoutASyncOfBagsALetterThatComesAfterASealIsLost(bags: String) throws {
     let recordings = try PowerCutSabotageTests.sealing.get()

@@ -1,20 +1,20 @@
-// Looks at one state of a spool after a power cut and says what the next command can no longer put right.
+// Looks at one state of a spool after a power cut and reports what the next command can no longer put right.
 //
 // What it accepts is what the office puts right: a letter in the topic's new/ will be delivered to every
 // subscriber that does not have it, in any place; a marked subscriber will get the topic's letters; held
-// letters will be delivered; claims of the dead will be taken back. (CrashSiteTests let the real commands
+// letters will be delivered; claims of dead holders will be taken back. (CrashSiteTests let the real commands
 // do so.) What it does not accept:
 //
 // - lost: a letter was accepted, and the topic has it neither in new/ nor in cur/.
-// - half delivered: a letter is not in the topic's new/, so nobody will sort it; it is in cur/ or with some
+// - half delivered: a letter is not in the topic's new/, so no finisher will sort it; it is in cur/ or with some
 //   subscriber; and a subscriber without a mark has it nowhere, neither in its mailbox nor held.
 // - torn: a name outside tmp/ refers to a letter, mark or settings file whose content is not sure. (A
 //   foreign program's letter in the topic's new/ excepted: its content was never made sure. And a mark
 //   whose symlink is not there, for it is removed unread.)
-// - undone: a command exited with 0, and what it said is not so: a settled letter is not, or not alone,
+// - undone: a command exited with 0, and what it reported is not so: a settled letter is not, or not alone,
 //   where it was put, so that it comes back and is handled twice; a subscriber or its mailbox is not there,
-//   or is still there. Or a foreign letter has its former name alone although somebody has it under its ID: it will get
-//   another, and be handled twice.
+// or is still there. Or a foreign letter has its former name alone although a mailbox has it under its ID: it will get
+// another ID, and be handled twice.
 //
 // Sorts the names once for each moment: those whose value is sure are looked at once, the others in each
 // state. One topic, `orders`; 64 letters and 64 mailboxes at most.

@@ -1,5 +1,5 @@
 // What the names of a trace stand for in a spool: letters in their places, subscribers, marks, settings,
-// folders that lead to these. The rest (logs, notes, what is in tmp/) is nobody's loss.
+// folders that lead to these. The rest (logs, notes, what is in tmp/) may be lost.
 
 import Linux
 

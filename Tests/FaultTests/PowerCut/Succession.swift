@@ -1,6 +1,6 @@
-// A program that is killed after each of its steps, and the next one, which builds on what is there but
-// not sure: first the kill, later the power cut. The names that a dead program made are as good as any to
-// its heir, but a cut can take them away.
+// A program that is killed after each of its steps, and the next one, its heir, which builds on what is there
+// but not sure: first the kill, later the power cut. The heir relies on the names that a dead program made as on
+// any others, but a cut can take them away.
 
 import Linux
 import TestKit
@@ -21,7 +21,7 @@ struct Succession: Sendable {
 
   private static let possible = all.filter(\.first.isPossible)
 
-  /// Tells which kills `make test` tries.
+  /// Chooses the kills that `make test` tries.
   static let seed = Seeded.anySeed
   /// How many of each succession.
   private static let share = 3

@@ -9,7 +9,7 @@ extension Scenario {
     handler 'sh ../../../book'; echo 'Batch: 2' >> $conf
     """
 
-  /// A handler that is told of letter after letter.
+  /// A handler that gets letter after letter as lines.
   private static let stream = """
     cat > book <<'END'
     while IFS= read -r letter; do

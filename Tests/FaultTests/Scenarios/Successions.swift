@@ -1,4 +1,4 @@
-// Commands that are killed, and the ones that come next: for the replay of power cuts.
+// Commands that are killed, and the commands that come next: for the replay of power cuts.
 
 import TestKit
 

@@ -1,4 +1,4 @@
-// Finishing what others left.
+// Finishing interrupted work.
 
 import TestKit
 

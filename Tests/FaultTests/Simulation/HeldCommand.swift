@@ -1,6 +1,6 @@
 // A command of the simulation: the real program, held at the beginning of a system call while others run,
-// in a world with its own time and its own dice. Of what it sees, nothing depends on the real clock, on
-// the real dice or on how fast it runs; so a seed replays.
+// in a world with its own time and its own dice. Nothing that it sees depends on the real clock, on
+// real random numbers or on how fast it runs; so a seed replays.
 
 import Glibc
 import Linux
@@ -121,7 +121,7 @@ final class HeldCommand {
     "renameat2", "renameat", "linkat", "unlinkat", "symlinkat", "flock", "fcntl", "write", "ppoll",
   ]
 
-  /// Calls that nobody else can notice, and whose number depends on where memory happens to be.
+  /// Calls that no other process can notice, and whose number depends on the addresses of memory.
   private static let unseen: Set<String> = [
     "brk", "mmap", "munmap", "mprotect", "madvise", "mremap", "rt_sigaction", "rt_sigprocmask", "close",
     "lseek",
@@ -200,7 +200,7 @@ final class HeldCommand {
     return mustWait
   }
 
-  /// So long a wait is over before anybody else has moved. Nanoseconds.
+  /// A wait this short is over before any other command has moved. Nanoseconds.
   private static let moments: Int64 = 200_000_000
 
   private static func timespec(_ nanoseconds: Int64) -> [UInt8] {

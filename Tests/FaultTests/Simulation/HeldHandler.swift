@@ -1,4 +1,4 @@
-// A handler of the simulation: a real process that says what it was given, and waits to be told how to end.
+// A handler of the simulation: a real process that reports what it was given, and waits for its order how to end.
 
 import Glibc
 import Linux
@@ -10,9 +10,9 @@ final class Job {
   let command: HeldCommand
   let role: Role
   let begun: Int
-  /// The letters whose work was done by it or by its handlers.
+  /// The letters whose work was done by the command or by its handlers.
   var completions: Set<Copy> = []
-  /// How much of its output was taken up.
+  /// How much of its output the simulation has read.
   var taken = 0
   /// It waited when it was last let go on.
   var isWaiting = false

@@ -1,4 +1,4 @@
-// What the simulation lets happen, and what it makes of how it ended.
+// What the simulation makes happen, and how it judges the way each thing ended.
 
 import Glibc
 import Linux
@@ -29,7 +29,7 @@ extension Simulation {
       try startSubscribe(
         mailbox, isBoth ? Simulation.topics : [topic], from: world.dice.pick(["start", "start", "now"]))
     case .unsubscribe:
-      // These come and go; the others stay, so that something can be said of them for sure.
+      // These come and go; the others stay, so that the simulation can be sure of them.
       guard mailbox == "audit" || (mailbox == "invoice" && topic == "bills"),
         let pair = model.pairs.first(where: { $0.mailbox == mailbox && $0.topic == topic })
       else { return }
@@ -114,7 +114,7 @@ extension Simulation {
 
   // MARK: What it came to
 
-  /// Takes up what a command has printed since the last time.
+  /// Reads what a command has printed since the last time.
   func takeOutput(of job: Job) throws {
     let output = job.command.traced.outputSoFar
     let fresh = output.utf8.dropFirst(job.taken)
@@ -137,13 +137,13 @@ extension Simulation {
   private func takeLease(_ id: String, _ mailbox: String, _ job: Job) throws {
     let mine = entries("cur", of: mailbox).first { Simulation.id(of: $0) == id && $0.contains(",L=") }
     guard let mine, let until = Int64(mine.split(separator: ",L=").last ?? "") else {
-      // It was over before its holder could say so; then the letter went its way.
+      // The lease was over before its holder could settle the letter; then the letter went its way.
       return record("\(job.name) prints \(id), which is leased no more")
     }
     let file = try box.read("spool/mailboxes/\(mailbox)/cur/\(mine)")
     let copy = Copy(mailbox: mailbox, number: try Body.number(ofLetter: Array(file.utf8)))
     let lease = Lease(copy, id: id, taken: job.begun, until: until * 1_000_000_000)
-    // It was slow: its own lease is over, and what is found is another's.
+    // The command was slow: its own lease is over, and what it finds is another holder's.
     let isKnown = leases.contains { $0.id == id && $0.copy == copy && $0.until == lease.until }
     if isKnown { return record("\(job.name) prints \(id), which is leased by another") }
     record("\(job.name) leases \(copy) until \(until)")

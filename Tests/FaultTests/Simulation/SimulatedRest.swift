@@ -1,5 +1,5 @@
-// The simulation at rest: nobody is at work. What is still lying about is taken up by the next ordinary
-// commands, and then all must be as it should.
+// The simulation at rest: no command runs. The next ordinary commands finish what is left, and then all must
+// be as it should.
 
 import Linux
 import TestKit
@@ -16,7 +16,7 @@ extension Simulation {
     try lookWhoIsSubscribed()
     try checkFailures()
 
-    // Leases and retries come to their time.
+    // Leases and retries become due.
     let times = Simulation.mailboxes.flatMap { entries("cur", of: $0) + entries("later", of: $0) }
       .compactMap { $0.split(separator: ",L=").last.flatMap { Double($0) } }
     let last = Int64(times.max() ?? 0) + 1
@@ -80,7 +80,7 @@ extension Simulation {
     }
   }
 
-  /// What is in failed/ was failed by somebody, or is out of tries.
+  /// What is in failed/ was failed by a command or handler, or is out of tries.
   private func checkFailures() throws {
     for mailbox in Simulation.mailboxes {
       for (folder, name) in box.letters(in: "spool/mailboxes/\(mailbox)/failed") {
@@ -94,7 +94,7 @@ extension Simulation {
     }
   }
 
-  /// All letters are settled. They have had their day.
+  /// All letters are settled, and have expired.
   private func forget() throws {
     let folders =
       Simulation.topics.map { "topics/\($0)/cur" }

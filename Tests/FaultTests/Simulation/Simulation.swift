@@ -1,5 +1,5 @@
 // A simulation of a busy office: commands, held at any of their system calls, in any order that the dice
-// will, some of them killed; and a wall clock that jumps. One thread; every step is a throw of the dice.
+// choose, some of them killed; and a wall clock that jumps. One thread; every step is a throw of the dice.
 
 import Linux
 import TestKit
@@ -19,7 +19,7 @@ final class Simulation {
   var lastNumber = 0
   private(set) var steps = 0
   private var jobCount = 0
-  /// Handlers shall do their work, and nothing is put in anybody's way.
+  /// Handlers do their work, and the simulation injects no faults.
   var isGentle = false
 
   var kills = 0
@@ -128,7 +128,7 @@ final class Simulation {
     }
   }
 
-  /// One that waits has most likely nothing to do yet.
+  /// A command that waits most likely has nothing to do yet.
   private func pickJob() -> Job { world.dice.pick(jobs.map { ($0.isWaiting ? 1 : 4, $0) }) }
 
   private func calls() -> Int {
@@ -166,7 +166,7 @@ final class Simulation {
         try endHandler()
         idle = 0
       } else {
-        // When all wait, and no handler is at work, time passes.
+        // When all wait, and no handler is running, time passes.
         let isPatient = !handlers.isEmpty || idle <= jobs.count * 2
         let stop = try resume(world.dice.pick(jobs), calls: isGentle ? 1000 : calls(), isPatient: isPatient)
         if case .waits = stop { idle += 1 } else { idle = 0 }
@@ -263,7 +263,7 @@ final class Simulation {
     let words = ended.errors.isEmpty ? "" : ", says \(ended.errors.prefix(300))"
     record("\(job.name) ends with \(ended.code)\(words)")
     count("end \(job.number) \(ended.code)")
-    // Told to stop before it listened, it was killed by that.
+    // Asked to stop before it listened, it was killed by the signal.
     if ended.code == 128 + 15 { return try bury(job) }
     leave(job)
     if let handler = handlers.first(where: { $0.job === job }) {

@@ -1,5 +1,5 @@
-// What must be true in the simulation, told from outside: which commands ended how, what was printed, what
-// handlers said. Nothing here knows how the post office works; the promises of the README are all.
+// What must be true in the simulation, seen from outside: which commands ended how, what was printed, what
+// handlers reported. Nothing here knows how the post office works; it knows the promises of the README alone.
 
 import Linux
 import TestKit

@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// Everything at once, at random: see `Simulation.swift`. `POST_SEED=n` runs that seed alone, `POST_STEPS=n` so many
-/// steps of it, `POST_VERBOSE=1` tells each of them.
+/// All commands at once, at random: see `Simulation.swift`. `POST_SEED=n` runs that seed alone, `POST_STEPS=n` as many
+/// steps of it, `POST_VERBOSE=1` prints each of them.
 @Suite(.needsPtrace) struct SimulationTests {
   private static let steps = Host.environment("POST_STEPS").flatMap { Int($0.description) } ?? 1000
 

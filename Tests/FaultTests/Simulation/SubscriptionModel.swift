@@ -1,5 +1,5 @@
-// What the simulation knows of who is subscribed to what, from the outside: when commands began, when and
-// how they ended. While one is at work, or after one was killed, it is not known; when all is quiet, one looks.
+// What the simulation knows of subscriptions, from the outside: when commands began, when and how they ended.
+// While a command runs, or after it was killed, the state is unknown; when all is quiet, the simulation looks.
 
 import TestKit
 
@@ -19,11 +19,11 @@ final class Pair {
     let isFromStart: Bool
     let begun: Int
     let before: State
-    /// No other such command was at work at the same time.
+    /// No other such command ran at the same time.
     var isAlone: Bool
     var ended: Int?
     var hasSucceeded = false
-    /// It is known that the mailbox was subscribed by it, and so is owed what the topic had.
+    /// It is known that this command subscribed the mailbox, and so the mailbox must get what the topic had.
     var isInForce = false
 
     var changesNothing: Bool { isAlone && before == (isSubscribing ? .yes : .no) }
@@ -62,7 +62,7 @@ final class Pair {
     set(order.isSubscribing ? .yes : .no, moment)
   }
 
-  /// What is found when nobody is at work.
+  /// What is found when no command runs.
   func found(isSubscribed: Bool, _ moment: Int) throws {
     if state == .yes, !isSubscribed { throw Failure("\(mailbox) is not subscribed to \(topic), but was") }
     if state == .no, isSubscribed { throw Failure("\(mailbox) is subscribed to \(topic), but was not") }

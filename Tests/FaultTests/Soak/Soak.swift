@@ -1,5 +1,5 @@
-// A soak: everything at once, in real time, on the real program, with kills every second. What was accepted and
-// what was handled is written down outside of the spool, and compared at the end.
+// A soak: all commands at once, in real time, with the real program, and kills every second. The soak records outside
+// of the spool what was accepted and what was handled, and compares them at the end.
 
 import Glibc
 import Linux
@@ -10,7 +10,7 @@ final class Soak {
   private var dice = Seeded(UInt64(Host.random))
   private let seconds: Int
   private let begun = Clock.monotonic
-  /// For so long letters are kept: short, so that the spool comes to its usual size before half time.
+  /// How long letters are kept: short, so that the spool comes to its usual size before half time.
   private let keep: Int
 
   private var workers: [Worker] = []
@@ -29,7 +29,7 @@ final class Soak {
   /// Subscribed to both topics all the time.
   static let steady = ["dispatch", "invoice", "ledger", "stock"]
 
-  /// More letters are sent only while no mailbox has more waiting: else what is measured is who is slower.
+  /// More letters are sent only while no mailbox has more waiting: else the soak measures which side is slower.
   private static let backlog = 100
   private var hasBacklog = false
 
@@ -75,7 +75,7 @@ final class Soak {
       echo "$POST_MAILBOX ${body%%:*} ${#body}" >> "$RECORD"
 
       """)
-    // Works like a cautious script: first the work, then the word that it is done.
+    // Works like a cautious script: first the work, then the settlement.
     try box.write(
       "ledger.sh",
       """
@@ -108,7 +108,7 @@ final class Soak {
       environment: ["RECORD": "\(box.root)/handled"])
   }
 
-  // MARK: At work
+  // MARK: Running
 
   func run() throws {
     hire()
@@ -215,7 +215,7 @@ final class Soak {
     }
   }
 
-  /// Starts what is due, ends what has ended, kills whose hour has come.
+  /// Starts what is due, reaps what has ended, kills what is due to be killed.
   private func tend() throws {
     for worker in workers {
       let now = Clock.monotonic

@@ -6,7 +6,7 @@ import TestKit
 extension Soak {
   /// Lets everything come to its end.
   func drain() throws {
-    // The handlers of the killed may live on for a moment, and leases end.
+    // The handlers of killed watchers may live on for a moment, and leases end.
     let isQuiet = try eventually(within: 60) {
       _ = try start(["sweep"]).wait()
       return Soak.steady.allSatisfy { box.names(in: "spool/mailboxes/\($0)/cur").isEmpty }

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/// Takes over a process that runs. It dies with us, stops when it calls execve(2), and tells its system
-/// calls from signals.
+/// Attaches to a running process. It dies with us, stops when it calls execve(2), and its stops at system
+/// calls differ from those at signals.
 static inline long ctrace_seize(pid_t pid) {
   long options = 1 /* TRACESYSGOOD */ | 16 /* TRACEEXEC */ | (1 << 20) /* EXITKILL */;
   return ptrace((enum __ptrace_request)0x4206 /* SEIZE */, pid, NULL, options);
@@ -41,7 +41,7 @@ static inline int ctrace_limit(pid_t pid, int seconds, timer_t *timer) {
 }
 
 /// Waits for a stop.
-/// Returns 1 and what waitpid(2) says of it; 0 if the process has ended: then it is still to be reaped.
+/// Returns 1 and the status of waitpid(2); 0 if the process has ended: then it is still to be reaped.
 static inline int ctrace_wait(pid_t pid, int *status) {
   siginfo_t info;
   int result;
@@ -109,7 +109,7 @@ static inline long ctrace_set(pid_t pid, int index, long value) {
 #endif
 }
 
-/// What stands in the code where the program shall stop: written over an instruction.
+/// The code at which the program stops: written over an instruction.
 static inline size_t ctrace_breakpoint(uint8_t code[4]) {
 #if defined(__x86_64__)
   code[0] = 0xcc; /* int3 */

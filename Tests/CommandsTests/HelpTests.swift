@@ -1,4 +1,4 @@
-// The help texts as reviewed snapshots, and what holds for the help of any table.
+// The help texts as reviewed snapshots, and the rules for the help of any table.
 
 import Testing
 

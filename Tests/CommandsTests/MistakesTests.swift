@@ -1,4 +1,4 @@
-// Mistakes in a table of commands are found.
+// `Mistakes` finds the mistakes in a table of commands.
 
 import TestKit
 import Testing

@@ -1,4 +1,4 @@
-// Well-formed command lines: what they are understood to mean.
+// Well-formed command lines: how the parser understands them.
 
 import Testing
 

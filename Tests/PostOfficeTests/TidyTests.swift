@@ -1,4 +1,4 @@
-// The rules of the house, as far as a test can see them.
+// The rules of the house, as far as a test can check them.
 
 import Linux
 import Testing
@@ -83,7 +83,7 @@ import Testing
     #expect(try !files(in: "Sources/Linux", having: pattern).isEmpty)
   }
 
-  /// Who looks for a file finds its folder at a glance.
+  /// A reader who looks for a file finds its folder at a glance.
   @Test(arguments: ["Sources", "Tests"]) func noFolderIsCrowded(top: String) throws {
     var counts = [Path: Int]()
     for source in try sources(under: TidyTests.house / top) { counts[source.path.parent, default: 0] += 1 }
@@ -131,7 +131,7 @@ import Testing
     }
   }
 
-  /// A lock that others have to wait for, or are refused by: of a file's byte, or of a directory.
+  /// A lock that other processes wait for, or are refused by: of a file's byte, or of a directory.
   @Test func exclusiveLocksAreTakenByTheirOwners() throws {
     let owners: Set = [
       // Files that are written under a name of their own: letters, copies, marks, settings, bodies.
@@ -140,7 +140,7 @@ import Testing
       "Topic.swift", "ClaimQueue.swift", "Reclaiming.swift",
       // Sealers.
       "BagSealing.swift",
-      // That a watcher runs.
+      // The lock that shows that a watcher runs.
       "InotifyHealth.swift",
     ]
     // A beacon is shared.

@@ -127,7 +127,7 @@ import Testing
     #expect(try #require(schedule.wakeAt) > second, "or the watcher spins")
   }
 
-  // MARK: Pauses that are not the handler's fault, and doors that are shut
+  // MARK: Pauses that are not the handler's fault, and mailboxes that cannot be read
 
   @Test func aStreamingHandlerThatDiesIsStartedAgainAfterAPauseThatGrows() throws {
     var schedule = idle()
@@ -266,7 +266,7 @@ import Testing
     for round in 0..<300 { history(&random, "seed \(seed), round \(round)") }
   }
 
-  /// Plays a mailbox: letters come, are handled, fail, break; checks what must always be so.
+  /// Plays a mailbox: letters come, are handled, fail, break; checks the invariants.
   private func history(_ random: inout Seeded, _ label: String) {
     var schedule = MailboxSchedule()
     schedule.capacity = Int(random.next() % 3) + 1

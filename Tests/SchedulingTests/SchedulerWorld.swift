@@ -1,4 +1,4 @@
-// A world for a scheduler without letters, handlers or clocks: it tells the scheduler what happens, does the turns that
+// A world for a scheduler without letters, handlers or clocks: it reports events to the scheduler, does the turns that
 // the scheduler gives, and checks after each event what must always be so.
 
 @testable import Scheduling
@@ -18,7 +18,7 @@ struct SchedulerWorld {
     case dies(TurnScheduler.Key)
     /// The mailbox cannot be read.
     case isInTrouble(TurnScheduler.Key)
-    /// Somebody pauses the mailbox by hand, or resumes it.
+    /// The operator pauses the mailbox, or resumes it.
     case isPaused(TurnScheduler.Key, Bool)
     /// Its settings turn bad, or good again.
     case isOpen(TurnScheduler.Key, Bool)
@@ -51,7 +51,7 @@ struct SchedulerWorld {
   private(set) var scheduler: TurnScheduler
   private(set) var boxes: [TurnScheduler.Key: Box] = [:]
   private(set) var now: Int64 = 0
-  /// The mailboxes whose turns were the last, for tests of who follows whom.
+  /// The mailboxes whose turns were the last, for tests of the order of turns.
   private(set) var served: [TurnScheduler.Key] = []
 
   /// No event makes so many turns: a scheduler that gives more spins.
@@ -95,7 +95,7 @@ struct SchedulerWorld {
     try settle()
   }
 
-  /// Lets it happen; whose turn it is then is another matter.
+  /// Lets it happen, and does no turns.
   mutating func apply(_ event: Event) {
     switch event {
     case .arrives(let key):
@@ -148,7 +148,7 @@ struct SchedulerWorld {
     makeRoom(key)
   }
 
-  /// As a desk does it.
+  /// As a worker does it.
   private mutating func makeRoom(_ key: TurnScheduler.Key) {
     guard let box = boxes[key] else { return }
     scheduler[key]?.capacity = box.isStreaming ? max(box.running, box.capacity) : box.capacity
@@ -176,7 +176,7 @@ struct SchedulerWorld {
     return true
   }
 
-  /// - Returns: nil if it is nobody's turn.
+  /// - Returns: nil if no mailbox has a turn.
   mutating func takeTurn() throws(Broken) -> TurnScheduler.Turn? {
     scheduler.handlers = handlers
     guard let turn = scheduler.next(now: now) else { return nil }
@@ -231,8 +231,8 @@ struct SchedulerWorld {
 
   // MARK: At rest
 
-  /// It is nobody's turn: nobody must have missed his, and there must be a time to wake for whoever has
-  /// something to come.
+  /// No mailbox has a turn: none must have missed its turn, and there must be a time to wake for each mailbox that
+  /// expects something.
   private func checkRest() throws(Broken) {
     let wakeAt = scheduler.wakeAt
     try expect(wakeAt.map { $0 > now } ?? true, "it would wake at once, and spin")

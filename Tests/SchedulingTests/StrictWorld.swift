@@ -1,5 +1,5 @@
 // A world for the schedule of one mailbox in strict order, without letters or clocks: other processes claim
-// letters beside it, and nothing tells it when they are done.
+// letters beside it, and it gets no notice when they are done.
 
 import TestKit
 
@@ -9,7 +9,7 @@ import TestKit
 struct StrictWorld {
   enum Event: CaseIterable {
     case arrives, succeeds, failsLater, breaks
-    /// Another process takes the oldest letter; it is done with it, or dies.
+    /// Another process takes the oldest letter; it settles it as done, or dies.
     case othersTake, othersAreDone, othersDie
     /// Another process takes it with a lease.
     case othersLease
@@ -25,7 +25,7 @@ struct StrictWorld {
   private var ours: Int?
   private var later: [(letter: Int, due: Int64)] = []
   private var held: Int?
-  /// Held by one who is dead: put back when we look.
+  /// Held by a dead process: put back when the schedule looks.
   private var isHolderDead = false
   private var leased: (letter: Int, until: Int64)?
   private var othersClaimUntil: Int64 = 0
@@ -43,7 +43,7 @@ struct StrictWorld {
     if !isSo { throw Failure(what()) }
   }
 
-  /// Whether anybody has a letter in hands.
+  /// Whether any process has a letter in hands.
   private var isInHands: Bool { ours != nil || held != nil || leased != nil }
 
   private var isBlocked: Bool {
@@ -73,7 +73,7 @@ struct StrictWorld {
       waiting.remove(oldest)
       held = oldest
     case .othersAreDone:
-      if !isHolderDead { held = nil }  // nobody tells us
+      if !isHolderDead { held = nil }  // no notice comes
     case .othersDie: isHolderDead = held != nil
     case .othersLease:
       guard !isBlocked, !isInHands, let oldest = waiting.min() else { break }
@@ -150,7 +150,7 @@ struct StrictWorld {
     if letters > 0 { try expect(schedule.wakeAt != nil, "it sleeps for ever") }
   }
 
-  /// All others go away without a word. From alarm to alarm, every letter is handled in time.
+  /// All other processes go away without notice. From alarm to alarm, every letter is handled in time.
   mutating func finish(_ random: inout Seeded) throws {
     if !isHolderDead { held = nil }
     var wakes = 0

@@ -1,4 +1,4 @@
-// The scheduler: all short histories of two mailboxes, who waits for whom, and long random histories of many.
+// The scheduler: all short histories of two mailboxes, the order of turns, and long random histories of many.
 
 import TestKit
 import Testing

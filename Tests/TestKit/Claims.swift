@@ -1,11 +1,11 @@
 // Letters in hands, for tests: the names that they have in `cur/`, and the locks that show that a holder lives, read
-// and taken by other code than the program's own.
+// and taken by code that is independent of the program's own.
 
 import Glibc
 import Linux
 
 extension String {
-  /// A file name in `cur/` without the number of its beacon, which nobody can tell before.
+  /// A file name in `cur/` without the number of its beacon, which a test cannot know in advance.
   package var withoutBeacon: String {
     guard let mark = firstRange(of: ",B="), beacon != nil else { return self }
     let end = index(mark.upperBound, offsetBy: 16)
@@ -26,7 +26,7 @@ extension String {
 package final class ByteLock {
   private let file: File
 
-  /// - Parameter isShared: else nobody else can lock it, too; then the file is opened for writing.
+  /// - Parameter isShared: else no other process can lock it, too; then the file is opened for writing.
   /// - Throws: the file cannot be opened, or another has locked the byte.
   package init(_ path: Path, byte: UInt64, isShared: Bool = true) throws {
     file = try File(path, isShared ? .read : .write)
@@ -34,7 +34,7 @@ package final class ByteLock {
     guard fcntl(file.descriptor, setLock, &range) == 0 else { throw Errno(errno) }
   }
 
-  /// Whether anybody has locked a byte of a file.
+  /// Whether any process has locked a byte of a file.
   package static func isHeld(_ path: Path, byte: UInt64) throws -> Bool {
     let file = try File(path, .read)
     var range = flock(of: byte, F_WRLCK)
@@ -61,7 +61,7 @@ extension Sandbox {
     entries("cur", of: mailbox).map(\.withoutBeacon)
   }
 
-  /// Whether the beacon that a name in `cur/` tells of shines.
+  /// Whether the beacon that a name in `cur/` refers to is locked.
   package func shines(_ name: String, of mailbox: String = "stock") throws -> Bool {
     guard let beacon = name.beacon else { return false }
     return try ByteLock.isHeld(spool / "mailboxes/\(mailbox)", byte: beacon)

@@ -1,12 +1,12 @@
-// A socket that hears datagrams, as a manager of services has it: sd_notify(3).
+// A socket that receives datagrams, as a service manager has it: sd_notify(3).
 
 import Glibc
 import Linux
 
-/// Hears what is sent to a path.
+/// Receives what is sent to a path.
 package final class DatagramListener {
   private let descriptor: Int32
-  /// What was heard so far.
+  /// What was received so far.
   private var all: [String] = []
 
   package init(at path: Path) throws {

@@ -43,7 +43,7 @@ extension Sandbox {
     #expect(cured.count == 1, "\(cured)", sourceLocation: location)
     #expect(cured.first?.hasPrefix("\(place): \(what)") == true, "\(cured)", sourceLocation: location)
     #expect(cured.first?.hasSuffix("; repaired: \(repaired)") == true, "\(cured)", sourceLocation: location)
-    // What was set aside waits for a person.
+    // What was set aside waits for the operator.
     let left = try check(at: location)
     if left.isEmpty { return }
     #expect(left.count == 1, "\(left)", sourceLocation: location)

@@ -1,11 +1,11 @@
-// Handlers in sh: some work until they are told to end, so that a test can look who holds which letters meanwhile;
+// Handlers in sh: some work until the test lets them end, so that it can see which handler holds which letters;
 // others stream.
 
 import Linux
 import Testing
 
 extension Sandbox {
-  /// Writes down its process number and its letters' numbers, and works until the file `go` is in the sandbox, a
+  /// Records its process number and its letters' numbers, and works until the file `go` is in the sandbox, a
   /// minute at most.
   package static let working =
     "echo $$ \"$POST_ID\" >> $POST_SPOOL/../begun; n=0; "
@@ -41,7 +41,7 @@ extension Sandbox {
 }
 
 extension Sandbox {
-  /// What a script begins with: the command `next` reads a letter, and sets $letter $id $file $attempt $body. Each
+  /// The beginning of a script: the command `next` reads a letter, and sets $letter $id $file $attempt $body. Each
   /// start is a line in the file `starts` of the sandbox. The command `await` waits until a file of the sandbox is
   /// there, half a minute at most.
   private static let prelude = #"""

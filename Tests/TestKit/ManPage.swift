@@ -1,4 +1,4 @@
-// The examples of the manual, as they stand in post-handler(7): what is printed there must work.
+// The examples of the manual, as they are printed in post-handler(7): they must work.
 
 import Linux
 

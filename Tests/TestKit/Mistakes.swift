@@ -1,4 +1,4 @@
-// The table of a command line is data, so its mistakes are found by looking: a test asks for them, and parsing need not
+// The table of a command line is data, so a test can find its mistakes by inspection, and the parser need not
 // check anything at run time.
 
 import Commands

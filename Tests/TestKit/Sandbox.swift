@@ -1,4 +1,4 @@
-// A fresh office for one test, the real binary, and ways to wait for what must come true.
+// A fresh office for one test, the real binary, and ways to wait for a condition.
 
 import Glibc
 import Linux
@@ -136,7 +136,7 @@ package final class Running {
 
   deinit { end() }
 
-  /// Kills and reaps it, if that was not done. A zombie would let Swift Testing's wait for exit tests turn in circles.
+  /// Kills and reaps it, unless that is done. A zombie would make Swift Testing's wait for exit tests spin.
   fileprivate func end() {
     guard let child = child.take() else { return }
     child.signal(.kill)

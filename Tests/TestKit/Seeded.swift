@@ -1,4 +1,4 @@
-// Random numbers that come again: a test that failed can be run once more as it was.
+// Random numbers that can be repeated: a test that failed can be run once more with the same seed.
 
 import Linux
 
@@ -33,8 +33,8 @@ package struct Seeded: RandomNumberGenerator {
     return list[0].element
   }
 
-  /// Whether long matrices are tried whole, as `make faults` does. Else each run tries another part of each: the seed is
-  /// printed, and `POST_SEED` takes the same part again.
+  /// Whether long matrices are tried whole, as `make faults` does. Else each run tries another part of each: it prints
+  /// the seed, and `POST_SEED` chooses the same part again.
   package static let takesAll = Host.environment("POST_FAULTS") == "all"
 
   /// A part of a list, in the list's order; all of it where long matrices are tried whole.
@@ -43,7 +43,7 @@ package struct Seeded: RandomNumberGenerator {
     return list.indices.shuffled(using: &self).prefix(count).sorted().map { list[$0] }
   }
 
-  /// Tells the parts that tests take of their arguments; printed when the first of them is taken.
+  /// Chooses the parts of their arguments that tests take; printed when the first of them is taken.
   private static let seedOfArguments = {
     let seed = anySeed
     print("arguments of tests: seed \(seed)")

@@ -1,4 +1,4 @@
-// What the tests of the command line share: short ways to call it, and what this machine can do.
+// What the tests of the command line share: short ways to call it, and what this machine supports.
 
 import Linux
 import Testing
@@ -44,7 +44,7 @@ extension Sandbox {
 }
 
 extension Running {
-  /// Whether it waits for something to happen: it has told the kernel by then what it waits for.
+  /// Whether it waits for an event: it is in a system call that says what it waits for.
   package var sleepsInPoll: Bool {
     guard let call = try? File(Path("/proc/\(pid)/syscall"), .read).readAll(limit: 100) else { return false }
     // poll is 7 and ppoll 271 on x86_64; ppoll is 73 elsewhere.

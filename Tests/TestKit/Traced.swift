@@ -150,7 +150,7 @@ package final class Traced {
     return info.exit.result
   }
 
-  /// Changes the time that a call has just told: struct timespec, seconds and nanoseconds.
+  /// Changes the time that a call has just returned: struct timespec, seconds and nanoseconds.
   private func correctClock(_ call: Call) throws {
     let place = call.arguments[1]
     if call.int(0) == CLOCK_REALTIME, clockOffset != 0 {
@@ -178,7 +178,7 @@ package final class Traced {
     try answer(0)
   }
 
-  /// Lets the call happen, but tells the program another result.
+  /// Lets the call happen, but gives the program another result.
   package func proceed(telling result: Int64) throws {
     if try proceed() != nil, ctrace_set(pid, -1, Int(result)) != 0 { throw Errno(errno) }
   }
@@ -218,7 +218,7 @@ package final class Traced {
     if !hasEnded { ctrace_detach(pid) }
   }
 
-  /// Lets the program run to its end and tells how it ended.
+  /// Lets the program run to its end and returns how it ended.
   package func wait() throws -> Sandbox.Run {
     if !hasEnded {
       if clockOffset != 0 || sleptOffset != 0 { while try next() != nil {} } else { ctrace_detach(pid) }
@@ -236,7 +236,7 @@ package final class Traced {
     while true {
       guard ctrace_go(pid, signal) == 0 else {
         if errno != ESRCH { throw Errno(errno) }
-        // Somebody else has killed it.
+        // Another process has killed it.
         hasEnded = true
         return nil
       }
@@ -317,7 +317,7 @@ package func onOneProcessor<Value>(_ work: () throws -> Value) rethrows -> Value
   return try work()
 }
 
-/// Kills a process that lives too long. It goes before the process is reaped: its number may then be another's.
+/// Kills a process that lives too long. The timer goes before the process is reaped: its number may then be another's.
 private struct TimeLimit: ~Copyable {
   private var timer: timer_t?
 

@@ -58,7 +58,7 @@ extension Sandbox {
     return watcher
   }
 
-  /// Lets a watcher do all that is to be done.
+  /// Runs a watcher until nothing is left to do.
   @discardableResult
   package func watchUntilEmpty() throws -> Sandbox.Run { try post("watch", "--until-empty") }
 
@@ -89,7 +89,7 @@ extension Sandbox {
     try read("spool/mailboxes/\(mailbox)/notes/\(id)")
   }
 
-  /// The lines of post status that tell of trouble.
+  /// The lines of post status that report trouble.
   package func troubles() throws -> [String] {
     try post("status").lines.filter { $0.hasPrefix("!") }
   }
@@ -110,7 +110,7 @@ extension Sandbox {
 }
 
 extension Running {
-  /// How often the program has been switched to, /proc/PID/status.
+  /// How many context switches the program has made, /proc/PID/status.
   package var switches: Int {
     guard let file = try? File(Path("/proc/\(pid)/status"), .readFollowing),
       let bytes = try? file.readAll(limit: 1 << 16)
@@ -121,7 +121,7 @@ extension Running {
   }
 
   /// Waits until the program has slept for a while.
-  /// - Returns: how often it had been switched to by then; nil if it never came to rest.
+  /// - Returns: its number of context switches then; nil if it never came to rest.
   package func rest(for milliseconds: Int64 = 300) -> Int? {
     var last = -1
     var since = Clock.monotonic

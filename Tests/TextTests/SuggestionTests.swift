@@ -1,4 +1,4 @@
-// The known names that are nearest to what was typed.
+// The known names that are nearest to a mistyped one.
 
 import Testing
 

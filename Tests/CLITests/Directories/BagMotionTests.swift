@@ -12,7 +12,7 @@ import Testing
     try box.open("stock")
   }
 
-  /// A letter goes back to a bag that a reader, finding it empty, has just removed.
+  /// A letter goes back to a bag that a reader has found empty and just removed.
   @Test(.needsPtrace) func aRetryIntoABagThatIsJustRemovedIsMadeGood() throws {
     try box.fillBags()
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
@@ -30,7 +30,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all").sorted() == "123456".sorted())
   }
 
-  /// Two readers find a bag empty, and the other removes it.
+  /// Two readers find a bag empty, and the second removes it.
   @Test(.needsPtrace, arguments: ["new.0000000001", "again.0000000001", "later.1000000000"])
   func aBagRemovedWhileItIsReadIsAnEmptyOne(bag: String) throws {
     try box.send(1...1)
@@ -47,7 +47,7 @@ import Testing
     #expect(count == 1)
   }
 
-  /// In strict order claimers hold `cur` by its lock; it is not replaced under them.
+  /// In strict order claimers hold `cur` by its lock; no sealer replaces it under them.
   @Test(.needsPtrace) func twoClaimersInStrictOrderAreOneAlsoWhenCurIsReplaced() throws {
     try box.script("echo 'Order: strict' > spool/mailboxes/stock/mailbox.conf")
     try box.send(1...2)
@@ -67,7 +67,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "12")
   }
 
-  /// The directory of all bags goes while a letter is about to go there: the last of them was removed.
+  /// The directory of all bags goes while a letter is about to go there: a reader has removed the last bag.
   @Test(.needsPtrace) func aRetryWhileTheLastBagIsRemovedIsMadeGood() throws {
     try box.send(1...1)
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()

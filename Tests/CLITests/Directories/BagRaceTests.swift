@@ -1,11 +1,11 @@
-// Senders, readers, watchers and sealers all at once, on directories that are full again and again, and kills amid.
+// Senders, readers, watchers and sealers all at once, on directories that fill up again and again, with kills.
 
 import Glibc
 import Linux
 import TestKit
 import Testing
 
-/// What happens, and what was accepted and handled, written down outside of the spool.
+/// What happens, and what was accepted and handled, recorded outside of the spool.
 private final class Rush {
   let box: Sandbox
   private var dice = Seeded(UInt64(Host.random))
@@ -13,7 +13,7 @@ private final class Rush {
   private var next = 1
   private var workers: [Worker] = []
   private(set) var accepted: Set<Int> = []
-  /// Their sender was killed before it could say so.
+  /// Their sender was killed before it could report them.
   private(set) var unknown: Set<Int> = []
   private(set) var printed: [Int] = []
   private(set) var kills = (senders: 0, holders: 0, sealers: 0)
@@ -213,7 +213,7 @@ private final class Rush {
         + "\(half), twice \(twice); bags \(kinds.mapValues(\.count).sorted { $0.key < $1.key })")
     #expect(lost == 0 && half == 0)
     #expect(rush.troubles.isEmpty, "\(rush.troubles.prefix(10))")
-    // Who is killed has a letter or two in hands.
+    // A reader that is killed has a letter or two in hands.
     #expect(twice <= 2 * rush.kills.holders)
     #expect(rush.bagsSeen.count > 20)
 

@@ -1,4 +1,4 @@
-// Bags of later: letters that are to be tried again come back when they are due, and nobody reads them all.
+// Bags of later: letters to be tried again come back when they are due, and no command reads them all.
 
 import Linux
 import TestKit
@@ -37,7 +37,7 @@ import Testing
     #expect(try sweep.wait().code == 0)
   }
 
-  /// Passes by as a reader, with such a clock.
+  /// Runs a reader with such a clock.
   /// - Returns: how many calls listed what is in `later` and its bags.
   private func look(at offset: Int64) throws -> Int {
     let reader = try Traced(box, [Sandbox.binary, "read", "stock", "--peek"], clockOffset: offset)
@@ -50,7 +50,7 @@ import Testing
     return count
   }
 
-  /// A letter moves a few times at most on its way, and a look at nothing that is due costs nothing.
+  /// A letter moves a few times at most on its way, and a look that finds nothing due costs nothing.
   @Test func manyLettersComeBackInTimeAndAreNotAllListed() throws {
     let begun = Clock.wall / 1_000_000_000
     try box.script("echo 'Retry: 3h..3h' > spool/mailboxes/stock/mailbox.conf")
@@ -79,7 +79,7 @@ import Testing
     #expect(listed < 29 * 12, "\(listed) calls")
   }
 
-  /// Bags of a time that is far off were filled before the clock was set back.
+  /// Bags of a distant time were filled before the clock was set back.
   @Test(.needsSwelling) func lettersInBagsWaitNoLongerWhenTheClockIsSetBack() throws {
     try box.script("echo 'Retry: 100s..100s' > spool/mailboxes/stock/mailbox.conf")
     let day: Int64 = 86_400

@@ -1,4 +1,4 @@
-// Bags: full directories that were sealed. Whatever is done with letters finds them there, too.
+// Bags: full directories that were sealed. Every command that works on letters finds them there, too.
 
 import Linux
 import TestKit
@@ -174,7 +174,7 @@ import Testing
     }
     #expect(box.bagNames.isEmpty && box.names(in: "spool/topics/orders/bags").isEmpty)
     try box.send(1...1)
-    // Who is at a letter there goes by its path.
+    // A program that works on a letter there goes by its path.
     try box.swell("spool/mailboxes/stock/cur")
     let id = try box.must("read", "stock", "--lease", "1h").dropLast()
     let inode = try Directory(box.spool).status("mailboxes/stock/cur").inode
@@ -183,7 +183,7 @@ import Testing
     try box.must("done", "stock", String(id))
   }
 
-  /// As a power cut leaves it that undoes a seal: what was sorted after the seal is in the directory that became `cur/`.
+  /// As after a power cut that undoes a seal: what was sorted after the seal is in the directory that became `cur/`.
   @Test func aLetterInNewThatABagKeepsIsKeptOnce() throws {
     try box.send(1...1)
     let name = try #require(box.topicEntries("cur").first)
@@ -214,7 +214,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "123456")
   }
 
-  // MARK: Whose they are
+  // MARK: Owners
 
   @Test(.needsOtherUser) func aBagIsWhoseTheDirectoryWas() throws {
     try box.script("chmod 2770 spool/mailboxes/stock/new; chown 65534:65534 spool/mailboxes/stock/new")
@@ -224,7 +224,7 @@ import Testing
     #expect(said == "2770 65534 65534\n2770 65534 65534\n")
   }
 
-  /// Who may write there, but not give a directory away, leaves it as it is.
+  /// A sweeper that may write there, but not give a directory away, leaves it as it is.
   @Test(.needsOtherUser) func whoMayNotMakeOneLikeItDoesNotSeal() throws {
     try box.script("chmod -R a+rwX spool; chmod a+rwx .")
     try box.send(1...1)

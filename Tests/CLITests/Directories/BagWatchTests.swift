@@ -17,7 +17,7 @@ import Testing
     n=0; test $body != wait || until test -e ../../../go || test $n = 6000; do n=$((n+1)); sleep 0.01; done
     """
 
-  /// Starts a watcher that has letters waiting, because its handler is at work on one that takes its time.
+  /// Starts a watcher that has letters waiting, because its handler takes its time over one of them.
   private func startBusy(_ waiting: String...) throws -> Running {
     try box.subscribe(BagWatchTests.slow.replacing("\n", with: "; "))
     let watcher = try box.startWatcher()
@@ -59,10 +59,10 @@ import Testing
     expectHandled(["wait", "a", "b", "c", "1", "2", "3", "end"], "replaced")
   }
 
-  /// Whoever has opened the directory may be slow; by then it is a bag.
+  /// A foreign deliverer that has opened the directory may be slow; when it writes, the directory is a bag.
   @Test func aWatcherHearsOfWhatComesIntoTheOldDirectory() throws {
     let watcher = try startBusy()
-    // Something keeps the bag from being removed.
+    // An entry that keeps the bag from being removed.
     try box.write("spool/mailboxes/stock/new/.kept", "")
     let old = try Directory(box.spool / "mailboxes/stock/new")
     try seal()
@@ -85,7 +85,7 @@ import Testing
     #expect(try box.script("ls -A spool/mailboxes/stock/bags/*") == ".kept\n")
   }
 
-  /// Once it is removed, nothing can come into it, and whoever tries is told.
+  /// Once it is removed, nothing can come into it, and a program that tries gets an error.
   @Test func whatIsRemovedTakesNoLetters() throws {
     try box.open("stock")
     try box.must("send", "orders", "-m", "a")

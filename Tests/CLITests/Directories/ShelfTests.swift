@@ -94,7 +94,7 @@ struct ShelfTests {
     #expect(try box.must("read", "audit", "--all") == "99 100 200 ")
   }
 
-  /// What is sealed while somebody walks through the bags comes once: a shelf that he has not looked at yet shows it.
+  /// What is sealed while a process walks through the bags comes once: a shelf that it has not read yet shows it.
   @Test(.needsPtrace, .needsSwelling) func whatIsSealedDuringAWalkIsMetOnce() throws {
     for number in [1, 100] {
       try box.must("send", "orders", "-m", "\(number) ")

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What a person mistypes is refused with a reason, and nothing is made of it.
+/// What an operator mistypes is refused with a reason, and creates nothing.
 @Suite struct ArgumentTests {
   let box: Sandbox
 

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// `post list`, `post show`, `post status`: they tell what there is and change nothing.
+/// `post list`, `post show`, `post status`: they show what there is and change nothing.
 @Suite struct ListTests {
   let box: Sandbox
 

@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// Letters that are sent together are accepted in groups: bounded ones, for which nobody waits, and of which each
-/// letter is accepted or refused for itself, in their order.
+/// Letters that are sent together are accepted in groups: a group is bounded, no letter waits for it to fill up, and
+/// each letter is accepted or refused for itself, in their order.
 @Suite struct SendBatchTests {
   let box: Sandbox
 
@@ -88,7 +88,7 @@ import Testing
     try expect((0..<count).map { "\($0 + 1)" }, ended)
   }
 
-  /// Somebody else's error: each file tells for itself. (Whether syncfs is called depends on what others write.)
+  /// Another program's write error: each file reports its own. (Whether syncfs is called depends on what others write.)
   @Test(
     .needsStrace,
     arguments: [

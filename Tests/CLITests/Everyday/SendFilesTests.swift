@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  /// 64 MiB: enough to tell a body that is held in memory from one that is not, in a debug build too.
+  /// 64 MiB: enough to distinguish a body that is held in memory from one that is not, in a debug build too.
   @Test(.needsPython) func aLargeBodyPassesInBoundedMemory() throws {
     try box.open("stock")
     let output = try box.script(

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// A letter that was refused reaches nobody and leaves nothing.
+/// A letter that was refused reaches no mailbox and leaves nothing.
 @Suite struct SendRefusalTests {
   let box: Sandbox
 

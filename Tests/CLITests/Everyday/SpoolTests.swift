@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Spools that are not there, not directories, not ours; outputs that cannot be written.
+/// Spools that do not exist, are no directories, or belong to others; outputs that cannot be written.
 @Suite struct SpoolTests {
   let box: Sandbox
 

@@ -9,11 +9,11 @@ import Testing
 
   init() throws { office = try Sandbox() }
 
-  /// Says how many letters it got, and fails if one of them is the number 13.
+  /// Reports how many letters it got, and fails if one of them is the number 13.
   private static let superstitious =
     "echo $# >> $POST_SPOOL/../sizes; for file; do ! grep -qx 13 \"$file\" || exit 1; done"
 
-  /// Says which letters it got, waits for the file `go` in the sandbox, half a minute at most.
+  /// Reports which letters it got, waits for the file `go` in the sandbox, half a minute at most.
   private static let waiting =
     "echo \"$@\" >> $POST_SPOOL/../begun; n=0; "
     + "until test -e $POST_SPOOL/../go || test $n = 3000; do n=$((n+1)); sleep 0.01; done"

@@ -1,5 +1,5 @@
 // What a handler of one letter finds at its standard input: the body, the whole body, and nothing else, in whatever
-// way it reads. What it should see is what the same program sees of a plain file.
+// way it reads. It should see what the same program sees of a plain file.
 
 import Linux
 import TestKit
@@ -13,7 +13,7 @@ import Testing
     try box.open("stock")
   }
 
-  /// Who starts the program: the watcher, or `post read stock -- PROGRAM`.
+  /// What starts the program: the watcher, or `post read stock -- PROGRAM`.
   enum Way: CaseIterable, Sendable { case watch, read }
 
   struct Program: Sendable, CustomTestStringConvertible {
@@ -75,7 +75,7 @@ import Testing
   }
 
   /// Gives the letter that waits to a program.
-  /// - Returns: what that printed.
+  /// - Returns: what the program printed.
   private func output(of script: String, _ way: Way, isQuiet: Bool = true) throws -> [UInt8] {
     try box.write("program.sh", "#!/bin/bash\ncd \(box.root)\n\(script)\n")
     try box.write(
@@ -141,7 +141,7 @@ import Testing
     #expect(isSame(try output(of: "cat /dev/stdin", way), body))
   }
 
-  // MARK: Nobody may write there
+  // MARK: No handler may write there
 
   private static let vandals = [
     "echo spoiled > /dev/stdin", "echo spoiled >> /dev/stdin", "echo spoiled >&0",
@@ -203,7 +203,7 @@ import Testing
   }
 }
 
-/// Not by the macro: it would look for hours for what megabytes have in common.
+/// Not by the macro: for megabytes, it would take hours to compute a difference.
 private func isSame(_ one: [UInt8], _ other: [UInt8]) -> Bool { one == other }
 
 extension Sandbox {

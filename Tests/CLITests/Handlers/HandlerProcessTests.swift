@@ -1,4 +1,4 @@
-// What a handler finds around it is the same whether it gets one letter, a batch, or a stream.
+// A handler's environment is the same whether it gets one letter, a batch, or a stream.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// What a handler finds: its standard input, environment, descriptors, signals.
+// What a handler gets: its standard input, environment, descriptors, signals.
 
 import Linux
 import TestKit

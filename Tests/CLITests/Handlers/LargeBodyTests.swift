@@ -1,4 +1,4 @@
-// Bodies that take time: of what becomes of them when the watcher dies, and of those who wait beside them.
+// Bodies that take time: what happens to them when the watcher dies, and to the letters that wait beside them.
 
 import Linux
 import TestKit
@@ -71,7 +71,7 @@ import Testing
       try box.script("du -sm spool | cut -f1").split(separator: "\n").first.flatMap { Int($0) } ?? 0 < 20)
   }
 
-  // MARK: Others wait for nobody
+  // MARK: Other letters do not wait
 
   /// Delivers a letter that takes no room on the disk.
   private func deliverSparse(bytes: String, to topic: String) throws {
@@ -141,7 +141,7 @@ import Testing
     #expect(box.names(in: "spool/mailboxes/stock/corrupt").map { $0.prefix { $0 != "," } } == [id[...]])
   }
 
-  /// Its time-out counts from when its handler begins, not from when the preparation does.
+  /// A letter's time-out counts from when its handler begins, not from when the preparation does.
   @Test(.needsRoom(gigabytes: 3)) func preparingALargeLetterIsNoWorkOfTheHandlers() throws {
     try configure("stock", "echo begun >> begun; sleep 0.05")
     try box.script("echo 'Timeout: 300ms' >> spool/mailboxes/stock/mailbox.conf")
@@ -151,7 +151,7 @@ import Testing
     #expect(try box.read("begun") == "begun\n")
   }
 
-  /// A watcher that is told to stop while it prepares one gives the letter back, as if it had never been claimed.
+  /// A watcher that gets SIGTERM while it prepares one gives the letter back, as if it had never been claimed.
   @Test(.needsRoom(gigabytes: 3)) func aWatcherThatIsStoppedMeanwhileGivesItBack() throws {
     try configure("stock", "cat > /dev/null; echo >> begun")
     try deliverSparse(bytes: "512M", to: "orders")

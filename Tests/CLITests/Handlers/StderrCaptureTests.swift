@@ -1,5 +1,5 @@
-// What handlers say on standard error, in all the ways in which programs say it: nothing of it fails, what was said last
-// is in the letter's note and in the watcher's own words, and nothing grows without bound.
+// What handlers write to standard error, in all the ways in which programs do: no way fails, the last lines
+// are in the letter's note and in the watcher's own message, and nothing grows without bound.
 
 import Linux
 import TestKit
@@ -12,7 +12,7 @@ import Testing
 
   typealias Way = HandlerProcessTests.Way
 
-  /// Ways to say `$1`. All are run with `set -e`.
+  /// Ways to write `$1`. All are run with `set -e`.
   private static let ways: [String] = [
     "echo \"$1\" >&2", "echo \"$1\" > /dev/stderr", "echo \"$1\" >> /dev/stderr",
     "echo \"$1\" > /proc/self/fd/2",
@@ -22,7 +22,7 @@ import Testing
     "dd of=/dev/stderr status=none <<< \"$1\"", "printf '%s\\n' \"$1\" | cat > /dev/stderr",
   ]
 
-  /// A script whose handler fails at once, having said what it has to say.
+  /// A script whose handler fails at once, after it has written its lines.
   /// - Returns: the letter's note, and the watcher's standard error.
   private func said(by script: String, _ way: Way) throws -> (note: String, errors: String) {
     let last = ["exec": "exit 100", "batch": "exit 100"][way.rawValue] ?? ""
@@ -51,7 +51,7 @@ import Testing
     #expect(!note.utf8.contains(0) && !errors.utf8.contains(0))
   }
 
-  /// One way after the other: what was said first may go, what is said last may not.
+  /// One way after the other: the first lines may be lost, the last may not.
   @Test(arguments: Way.allCases) func whatIsSaidLastIsHeardWhateverWasSaidBefore(way: Way) throws {
     var script = ""
     for (number, speak) in StderrCaptureTests.ways.enumerated() {
@@ -114,7 +114,7 @@ import Testing
 
   private func box(_ name: String) throws -> Int { try office.read(name).utf8.count }
 
-  /// Kilobytes. While the watcher lives, so much of a handler's words is kept, and no more.
+  /// Kilobytes. While the watcher lives, it keeps this much of a handler's standard error, and no more.
   @Test(arguments: Seeded.some(1, of: [Way.exec, .stream])) func aHandlerThatTalksForeverTakesLittleMemory(
     way: Way
   ) throws {
@@ -165,7 +165,7 @@ import Testing
     #expect(!note.utf8.contains(0))
   }
 
-  /// A handler that outlives its watcher goes on speaking, and does not die of it.
+  /// A handler that outlives its watcher goes on writing, and does not die of it.
   @Test func aHandlerWhoseWatcherWasKilledMaySpeakOn() throws {
     try office.subscribe(
       try office.program(

@@ -1,4 +1,4 @@
-// Streaming handlers when things change around them: a stop, other settings, others who wait for their place.
+// Streaming handlers when things change around them: a stop, other settings, other mailboxes that wait for a place.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// Streaming handlers that die, fall silent or cannot run, and watchers that die before them.
+// Streaming handlers that die, stop answering or cannot run, and watchers that die before them.
 
 import Linux
 import TestKit
@@ -103,7 +103,7 @@ import Testing
   }
 
   @Test func aHandlerThatOutlivesItsWatcherKeepsItsLetters() throws {
-    // The first to start answers nothing, and stays when its watcher is gone.
+    // The first to start answers nothing, and stays when its watcher has died.
     try office.stream(
       """
       if mkdir $out/first; then

@@ -1,4 +1,4 @@
-// The streaming handlers that are printed in the manual, run as they stand there.
+// The streaming handlers that are printed in the manual, run as they are printed there.
 
 import Linux
 import TestKit

@@ -1,5 +1,6 @@
 // Letters whose headers no environment can hold: execve(2) refuses them with E2BIG. It is the letter's fault, so the
-// letter fails, with a note, and nobody else waits for it. If our own environment is too large, it is not.
+// letter fails, with a note, and no other letter waits for it. If the watcher's own environment is too large, that is
+// not the letter's fault.
 
 import Linux
 import TestKit
@@ -13,7 +14,7 @@ import Testing
     try box.subscribe("cat >> $POST_SPOOL/../handled", "Tries: 5")
   }
 
-  /// Headers that are too much, and the limit of the stack under which they are.
+  /// Headers that are too large, and the limit of the stack under which they are.
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     /// Prints the headers.
@@ -129,7 +130,7 @@ import Testing
   @Test func anEnvironmentOfOursThatIsTooLargeLetsTheLettersWait() throws {
     try box.send("one\n")
     let ids = box.entries("new")
-    // The watcher itself must be started: its limit becomes small behind its back.
+    // The watcher itself must start: the test lowers its limit afterwards.
     let watcher = try box.start([
       "/bin/bash", "-c",
       Path(
@@ -144,7 +145,7 @@ import Testing
     #expect(watcher.sleepsInPoll || eventually { watcher.sleepsInPoll })
     #expect(box.entries("new") == [id] && ids != [id])
     #expect(box.counts() == [1, 0, 0, 1, 0])
-    // Mended, it goes on by itself.
+    // Once mended, it goes on by itself.
     try box.script("prlimit --pid \(watcher.pid) --stack=8388608:")
     #expect(eventually(within: 60) { box.counts() == [0, 0, 0, 2, 0] })
     watcher.kill(.kill)

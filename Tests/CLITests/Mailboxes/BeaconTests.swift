@@ -57,11 +57,11 @@ import Testing
     #expect(try reader.wait().text == "300000\n")
   }
 
-  // MARK: Who pins what
+  // MARK: Which process holds which letter
 
   private static let modes = ["exec", "batch", "stream"]
 
-  /// Two handlers, each with its letters: `begun` tells who has which.
+  /// Two handlers, each with its letters: `begun` shows which has which.
   private func twoHandlers(_ mode: String) throws -> Running {
     try box.subscribe("unused")
     let wait = "n=0; until test -e $out/go || test $n = 6000; do n=$((n+1)); sleep 0.01; done"

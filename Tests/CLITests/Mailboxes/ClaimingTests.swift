@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Two processes at once, one of them slowed down by strace at the moment that matters.
+/// Two processes at once, one of them slowed down by strace at the decisive moment.
 @Suite(.needsStrace) struct ClaimingTests {
   let box: Sandbox
 
@@ -11,7 +11,7 @@ import Testing
     try box.open("stock")
   }
 
-  /// Starts `post` with some calls slowed down; `trace` tells how far it is.
+  /// Starts `post` with some calls slowed down; `trace` shows how far it is.
   private func slowly(_ calls: String, _ fault: String, _ words: Path...) throws -> Running {
     try slowly(calls, fault, words)
   }
@@ -35,7 +35,7 @@ import Testing
     #expect(box.exists("spool/mailboxes/stock/mailbox.conf"))
   }
 
-  /// Whoever looks where a letter is must not miss it because it moves from `later/` or `cur/` to `new/`.
+  /// A command that looks for a letter must not miss it because it moves from `later/` or `cur/` to `new/`.
   @Test(arguments: ["later", "cur"])
   func aLetterThatComesBackWhileItIsLookedForIsNotDeliveredAgain(place: String) throws {
     try box.must("send", "orders", "-m", "a")
@@ -84,7 +84,7 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=1,") == true)
   }
 
-  /// Who unsubscribes delivers what is held, too; not beside another who does.
+  /// The command that unsubscribes delivers what is held, too; not at the same time as another command.
   @Test func whatIsHeldIsDeliveredOnceAlsoBesideAnUnsubscription() throws {
     try box.script("mv spool/mailboxes/stock away; post send orders -q -m a; mv away spool/mailboxes/stock")
     let slow = try slowly("linkat", "delay_enter=2000000", "unsubscribe", "stock", "orders")
@@ -93,7 +93,7 @@ import Testing
     let sweep = try box.start([
       "strace", "-o", "/dev/null", "-e", "inject=unlinkat:delay_enter=3000000", Sandbox.binary, "sweep",
     ])
-    // The sweep gives it to the mailbox, or leaves that to the other; a reader takes it.
+    // The sweep delivers it to the mailbox, or leaves that to the other command; a reader takes it.
     _ = eventually(within: 1) { !box.entries("new").isEmpty }
     _ = try box.post("read", "stock", "--lease", "1h")
     #expect(try slow.wait().code == 0 && sweep.wait().code == 0)

@@ -1,4 +1,4 @@
-// What lies behind very many others, or behind one that cannot be helped, is not forgotten.
+// A letter behind very many others, or behind one that cannot be settled, is not forgotten.
 
 import Linux
 import TestKit

@@ -9,7 +9,7 @@ import Testing
 
   init() throws { office = try Sandbox() }
 
-  /// The first letter fails until the file `mended` is in the sandbox. Who is at work is seen in `working`.
+  /// The first letter fails until the file `mended` is in the sandbox. The running handlers are listed in `working`.
   private static let failing =
     "cd $POST_SPOOL/..; mkdir working || echo overlap >> overlaps; body=$(cat); echo $body >> handled; "
     + "rmdir working; test $body != 1 || test -e mended"
@@ -101,8 +101,8 @@ import Testing
     #expect(order == StrictOrderTests.numbers)
   }
 
-  /// Whoever passes by puts letters back whose time has come. The watcher, which may have others in mind, must
-  /// see that.
+  /// Any post command puts letters back that are due. The watcher, which may have planned for other letters, must
+  /// notice that.
   @Test func nothingOvertakesALetterThatReadersPutBack() throws {
     try office.subscribe(StrictOrderTests.failing, "Order: strict", "Tries: 10000")
     try office.sendMany(12)

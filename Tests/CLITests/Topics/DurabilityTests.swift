@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// `Durability: none` spares every sync on the way of a letter; `full`, or nothing, spares none.
+/// `Durability: none` skips every sync on the way of a letter; `full`, or no setting, skips none.
 @Suite(.needsStrace) struct DurabilityTests {
   let box: Sandbox
 

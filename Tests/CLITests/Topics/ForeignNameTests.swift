@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What a letter that a foreign program delivered is called, and when it counts as accepted: one ID names one letter of
+/// The ID of a letter that a foreign program delivered, and when it counts as accepted: one ID names one letter of
 /// its topic for as long as anything of it is kept.
 @Suite struct ForeignNameTests {
   let box: Sandbox
@@ -121,7 +121,7 @@ import Testing
     #expect(try handled().count == count)
   }
 
-  /// However long it could not be sorted: it has its ID. Not if it is another file's name, too.
+  /// However long it could not be sorted: it has its ID. Not if that is another file's name, too.
   @Test(arguments: [false, true]) func anIDThatAFinisherGaveStays(isLinked: Bool) throws {
     let id = "\(now - 40 * 3600).F000001R00000000P1Q1.host"
     try deliver("body", as: id)

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// A mailbox that cannot take a hard link, or cannot take a letter now, costs nobody else anything.
+/// A mailbox that cannot take a hard link, or cannot take a letter now, costs no other mailbox anything.
 @Suite struct HeldDeliveryTests {
   let box: Sandbox
 

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What the world may put before an office, without malice or with it.
+/// What an office may meet, with or without malice.
 @Suite struct HostileTests {
   let box: Sandbox
 
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test func aHandlerThatNeverStopsTalkingFillsNoMemory() throws {
-    // In a second it may say 64 MiB; the end of it is kept.
+    // In a second the handler may write 64 MiB; the end of it is kept.
     try box.must(
       "subscribe", "audit", "orders", "--", "sh", "-c",
       "head -c 300M /dev/zero >&2; echo the end >&2; exit 65")

@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// Mail readers open topics: letters that they took from new/ before they were sorted, or saved in cur/, are told of and
-/// can be delivered; letters that were sorted and then looked at do not come again.
+/// Mail readers open topics: letters that they took from new/ before they were sorted, or saved in cur/, are reported
+/// and can be delivered; letters that were sorted and then looked at do not come again.
 @Suite struct MailReaderTests {
   let box: Sandbox
 
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// It is told of by check and by sweep, delivered by check --repair, once, and handled once.
+  /// check and sweep report it, check --repair delivers it, once, and it is handled once.
   private func expectRepair(_ bodies: [String], at location: SourceLocation = #_sourceLocation) throws {
     let swept = try box.post("sweep")
     #expect(swept.code == 0 && swept.errors.contains(told), "\(swept.errors)", sourceLocation: location)
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  /// Opens a Maildir with mutt, on a terminal of its own at which nobody types, and pushes keys.
+  /// Opens a Maildir with mutt, on a terminal of its own, and sends it keys.
   private func mutt(_ folder: String, _ keys: String) throws {
     try box.write("muttrc", "set mbox_type=Maildir move=no confirmappend=no quit=yes folder=/nonexistent\n")
     try box.script(
@@ -60,7 +60,7 @@ import Testing
     try box.script("python3 - <<'END'\nimport mailbox, os\nspool = os.environ['POST_SPOOL']\n\(lines)\nEND")
   }
 
-  /// As a sender leaves letters that died once they were accepted.
+  /// What a sender leaves that died once its letters were accepted.
   private func acceptAndDie(_ body: String) throws {
     _ = try box.shell(
       "strace -o /dev/null -e inject=linkat:signal=KILL:when=1 post send orders -m \(body)")
@@ -164,7 +164,7 @@ import Testing
     #expect(box.topicEntries("cur") == names)
   }
 
-  /// Which of two of one name nobody has sorted, the right to write it tells.
+  /// Of two letters with one name, the writable one has not been sorted.
   @Test func whatIsMovedBesideALetterOfItsNameIsDelivered() throws {
     let name = "\(Clock.wall / 1_000_000_000).1_1.host"
     try box.write("spool/topics/orders/new/\(name)", "a")
@@ -186,7 +186,7 @@ import Testing
     #expect(try box.must("read", "stock").hasPrefix("a"))
   }
 
-  /// As mbsync and mv do. Its name may be of years ago, and another letter's.
+  /// As mbsync and mv do. Its name may be years old, and another letter's.
   @Test(arguments: [
     "1000000000.1_1.host:2,S", "order.json:2,", "%.1_1.host,U=4:2,FS", "order.json",
     "%.1_1.host",
@@ -253,7 +253,7 @@ import Testing
       try box.must("sweep")
       return box.topicEntries("cur").count == 1
     }
-    // A foreign name of the last 36 hours tells only when its delivery began.
+    // A foreign name of the last 36 hours shows only when its delivery began.
     #expect(box.topicEntries("cur").allSatisfy { $0.contains("1_1.host") })
   }
 

@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// What file systems tell of a file, and what anybody may write into a name or a header, is input: no value ends a
-/// command otherwise than with a clear word, none after a letter was accepted, and none keeps back another letter.
+/// What file systems report about a file, and what any program may write into a name or a header, is input: no value
+/// ends a command except with a clear message, none after a letter was accepted, and none keeps back another letter.
 @Suite struct MetadataTests {
   // MARK: Times
 

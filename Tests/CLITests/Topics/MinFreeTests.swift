@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// `Min-Free`: new letters are refused before the disk is full, and nothing else is. No disk is 99% free here.
+/// `Min-Free`: post refuses new letters before the disk is full, and nothing else. No disk is 99% free here.
 @Suite struct MinFreeTests {
   let box: Sandbox
 

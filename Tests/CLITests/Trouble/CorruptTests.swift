@@ -12,7 +12,7 @@ import Testing
     try box.open("stock")
   }
 
-  /// The second one of a name could not be set aside, and the mailbox gave out nothing any more.
+  /// The second one of a name could not be set aside, and the mailbox handed out nothing any more.
   @Test func spoiledLettersOfOneNameAreAllSetAsideAndNoneReplacesAnother() throws {
     for number in 1...3 {
       try box.script(

@@ -1,4 +1,4 @@
-// Mailboxes that are paused: by hand, or because their handler fails with whatever it is given.
+// Mailboxes that are paused: by the operator, or because their handler fails with every letter.
 
 import Linux
 import TestKit

@@ -102,8 +102,8 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "old\nyoung\n")
   }
 
-  /// A foreign name tells when its delivery began, and that may have taken 36 hours. Without a time in its name a letter
-  /// counts from the last change of its file, whatever time that itself bears.
+  /// A foreign name shows when its delivery began, and that may have taken 36 hours. Without a time in its name a
+  /// letter counts from the last change of its file, whatever time the file itself has.
   @Test func sinceLeavesOutNoForeignLetterThatMayHaveBeenAcceptedSince() throws {
     let (now, day) = (Clock.wall / 1_000_000_000, 86_400 as Int64)
     try box.script(

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What is merely in motion is no finding, and nobody is disturbed who lives.
+/// What is merely in motion is no finding, and check disturbs no living process.
 @Suite struct CheckBusyTests {
   let box: Sandbox
 
@@ -113,7 +113,7 @@ import Testing
     #expect(names.count == 123)
   }
 
-  /// Killed wherever it changes a name or a mode, the next one ends what it began.
+  /// Killed wherever it changes a name or a mode: the next check finishes what the first began.
   @Test(.needsStrace, arguments: 1...7)
   func aRepairThatIsKilledIsRepeated(call: Int) throws {
     let id = box.entries("new")[0]

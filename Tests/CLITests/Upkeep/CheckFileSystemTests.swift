@@ -90,7 +90,7 @@ import Testing
     try box.expectClean()
   }
 
-  /// Root looks after the office of another: what it makes there is his.
+  /// Root checks and repairs another user's office: what root makes there belongs to that user.
   @Test(.needsOtherUser) func whatRootMakesBelongsToTheOwnerOfTheRoom() throws {
     try box.script(
       "chown -R 65534:65534 spool; chmod -R a+rX spool; rm -r spool/mailboxes/stock/later spool/topics/orders/tmp; mkdir spool/mailboxes/stock/done/10.x"

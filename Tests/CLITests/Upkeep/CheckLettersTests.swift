@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Letters that are not what was sent, may be written, lie twice; and what only looks like a letter.
+/// Letters that differ from what was sent, are writable, or lie twice; and files that only look like letters.
 @Suite struct CheckLettersTests {
   let box: Sandbox
 
@@ -204,7 +204,7 @@ import Testing
 
   // MARK: Holders
 
-  /// Version 0.1.0 is at work: it has locked the first byte, its handler the second.
+  /// Version 0.1.0 is running: it has locked the first byte, its handler the second.
   @Test(arguments: [0, 1] as [UInt64])
   func theFileOfALivingHolderIsInOrder(byte: UInt64) throws {
     let id = box.entries("new")[0]

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// `post check` finds what is wrong, `--repair` puts right what can be put right without guessing.
+/// `post check` finds damage, `--repair` repairs what needs no guessing.
 @Suite struct CheckTests {
   let box: Sandbox
 
@@ -43,7 +43,7 @@ import Testing
     #expect(box.names(in: "other") == ["things"])
   }
 
-  /// A place, how trouble comes about there, what is said of it.
+  /// A place, how trouble comes about there, and what check reports.
   struct Trouble: Sendable, CustomTestStringConvertible {
     let place: String
     let script: String
@@ -237,7 +237,7 @@ import Testing
       ])
   }
 
-  // MARK: How it is said
+  // MARK: The wording
 
   @Test func jsonIsAnObjectALine() throws {
     try box.script("mkdir spool/mailboxes/_x spool/mailboxes/stock/done/10.x")

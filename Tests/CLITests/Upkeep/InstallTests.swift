@@ -1,4 +1,4 @@
-// make install, and what it lays out for those who run post watch as a service.
+// make install, and what it installs for operators who run post watch as a service.
 
 import Linux
 import TestKit
@@ -14,7 +14,7 @@ import Testing
     try box.script("make -s -C '\(ManPage.house)' -o all \(target) BINARY='\(Sandbox.binary)' \(variables)")
   }
 
-  /// Installs into the sandbox, where everything then finds everything.
+  /// Installs into the sandbox, where the installed parts find each other.
   private func install() throws { try make("install", "PREFIX='\(box.root)/usr'") }
 
   /// Runs a script that must succeed, and print nothing at all.
@@ -141,7 +141,7 @@ import Testing
     try quietly("cmp '\(ManPage.handler)' usr/share/man/man7/post-handler.7")
   }
 
-  /// The examples are what a reader sees, and copies.
+  /// The examples are what an operator sees, and copies.
   @Test(.needsMandoc, arguments: ["sh", "python"]) func theExamplesAreAsTheyAreShown(name: String) throws {
     let shown = try box.script("mandoc -T ascii -O width=100,indent=0 '\(ManPage.handler)'")
     let page = shown.split(separator: "\n", omittingEmptySubsequences: false)

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// `post sweep` and `post retry`: what is kept is kept for a stated time, and failed letters stay.
+/// `post sweep` and `post retry`: letters are kept for a stated time, and failed letters stay.
 @Suite struct SweepTests {
   let box: Sandbox
 
@@ -51,7 +51,7 @@ import Testing
 
   @Test func aTopicKeepsItsLettersAWeek() throws {
     let now = Clock.wall / 1_000_000_000
-    // What a foreign name tells may be 36 hours before it was accepted.
+    // The time in a foreign name may be 36 hours before it was accepted.
     for (age, body) in [(6, "young"), (9, "old")] {
       try box.write("spool/topics/orders/cur/\(now - Int64(age) * 86_400).M1P1.host", body)
     }
@@ -118,7 +118,7 @@ import Testing
     let swept = try box.shell("\(Machine.asNobody) post sweep")
     let record = try box.read("spool/.clock")
     if isOffice {
-      // Three weeks of which nobody knows: the record is the user's now, and a day begins.
+      // Three unrecorded weeks: the record is the user's now, and a day begins.
       #expect(swept.code == 0 && swept.errors == "", "\(swept.errors)")
       #expect(box.entries("done").count == 1 && !record.contains("Wall: \(then)"))
       #expect(try box.script("stat -c %u spool/.clock; ls -A spool | grep -c clock") == "65534\n1\n")

@@ -1,6 +1,6 @@
-// What version 0.1.0 holds in its own ways is still honoured: an upgrade happens while one of its watchers is at work, or
-// has just died. The real one, named by `POST_OLD_BINARY` (`make acceptance` builds it), meets the new one; and what it
-// leaves is also made by hand, so that something of it is tried each time.
+// What version 0.1.0 holds in its own ways is still honoured: an upgrade happens while one of its watchers runs, or
+// has just died. The real 0.1.0, named by `POST_OLD_BINARY` (`make acceptance` builds it), meets the new one; and tests
+// also make by hand what it leaves, so that part of it is tried each time.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// Watchers that hear little or nothing of what happens: letters are handled all the same.
+// Watchers that get few or no events from inotify(7): letters are handled all the same.
 
 import Linux
 import TestKit
@@ -77,9 +77,9 @@ import Testing
     #expect(try watcher.wait().code == 0)
   }
 
-  /// On an overlay, what is written into the upper directory itself is not told of. The first such letter is
-  /// found when everything is looked at for safety's sake, within a minute, which is why `make faults` waits for it; the
-  /// next ones soon.
+  /// On an overlay, the kernel reports no event for what is written into the upper directory itself. The first such
+  /// letter is found when the watcher looks everywhere as a precaution, within a minute; only `make faults` waits for
+  /// it; the next ones are found soon.
   @Test(.needsOverlay, .enabled(if: Seeded.takesAll, "it takes a minute: make faults"))
   func aWatcherThatMissesALetterLooksForItselfFromThenOn() throws {
     try office.script("mkdir lower upper work merged; mkdir spool")

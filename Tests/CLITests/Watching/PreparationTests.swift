@@ -83,7 +83,7 @@ import Testing
     #expect(eventually { box.lines(of: "seen") == ["next"] && box.entries("corrupt").count == 1 })
   }
 
-  /// The first reads of the body find an error; the small letter is handled, and the watcher says why it ends.
+  /// The first reads of the body fail; the small letter is handled, and the watcher reports why it ends.
   @Test(.needsStrace) func aLargeLetterThatCannotBeReadEndsInAWordAndNotInACircle() throws {
     try box.subscribe(try box.program("cat >> ../../../seen"))
     try sendLarge(4)

@@ -1,4 +1,4 @@
-// post watch as a service: what it tells its manager, and the journal.
+// post watch as a service: what it reports to its service manager, and to the journal.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// Holders that die: the watcher, post read, and those who lease.
+// Holders that die: the watcher, post read, and holders of leases.
 
 import Linux
 import TestKit

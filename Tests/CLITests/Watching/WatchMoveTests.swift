@@ -1,4 +1,4 @@
-// Mailboxes and topics that are moved away and come back, or are made anew, while the watcher is at work.
+// Mailboxes and topics that are moved away and come back, or are made anew, while the watcher runs.
 
 import Linux
 import TestKit

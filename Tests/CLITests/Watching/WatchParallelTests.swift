@@ -10,7 +10,7 @@ import Testing
   init() throws { office = try Sandbox() }
 
   @Test(arguments: [1, 3]) func asManyAtOnceAsTheSettingsSayAndNeverMore(parallel: Int) throws {
-    // Each handler waits until so many have been seen at work together (or half a minute is over).
+    // Each handler waits until this many have been seen running together (or half a minute is over).
     try Directory(office.root).makeDirectory("running")
     try office.subscribe(
       """

@@ -1,4 +1,4 @@
-// Letters that nobody sorts: the watcher does.
+// Letters that no sender or finisher has sorted: the watcher sorts them.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// How a watcher ends when it is told to.
+// How a watcher ends on a signal.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// What becomes of a letter, by the end of its handler.
+// Where each end of its handler takes a letter.
 
 import Linux
 import TestKit
@@ -93,7 +93,7 @@ import Testing
     #expect(note.contains("    waiting\n"))
   }
 
-  /// It may have been done before it was told; nobody can say, but the handler.
+  /// The letter may have been done before the signal; only the handler knows.
   @Test func aHandlerThatIsDoneWhenItsTimeEndsIsNotTriedAgain() throws {
     try office.subscribe(
       "echo $POST_ATTEMPT >> $POST_SPOOL/../handled; trap 'exit 0' TERM; sleep 600 & wait", "Timeout: 200ms")

@@ -1,4 +1,4 @@
-// Locks of open files: who sees them, and when they go.
+// Locks of open files: which processes see them, and when they go.
 
 import Linux
 import TestKit

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Linux
 
-/// What the kernel tells of its memory, and of itself.
+/// What the kernel reports about its memory, and about itself.
 @Suite struct MemoryTests {
   @Test func whatIsUnwrittenIsDirtyOrBeingWritten() {
     let text = "MemTotal:  24684044 kB\nDirty:   100 kB\nWriteback:     28 kB\nWritebackTmp:   4 kB\n"

@@ -33,7 +33,7 @@ import Testing
     let said = doubts(magic, type, "size=4k")
     #expect(said.count == 1)
     #expect(said.first?.contains(words) == true)
-    // Where /proc does not tell, its number is enough.
+    // Where /proc does not name the kind, its number is enough.
     #expect(FileSystem(magic: magic, mount: nil).risks.count == 1)
   }
 }

@@ -80,7 +80,7 @@ import Testing
     #expect(tried.attempt == 3 && tried.id.description == name)
   }
 
-  /// A byte beyond what fcntl(2) can lock is nobody's.
+  /// A byte beyond what fcntl(2) can lock belongs to no holder.
   @Test(arguments: ["4000000000000000", "7fffffffffffffff", "ffffffffffffffff"])
   func aBeaconBeyondAllFilesIsNoTrap(digits: String) {
     let name = "100.M1.a,A=1,B=\(digits)"

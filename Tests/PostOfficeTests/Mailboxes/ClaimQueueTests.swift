@@ -33,7 +33,7 @@ import Testing
     claim.letter.id.description.prefix(10).suffix(2) + (claim.attempt > 1 ? "x" : "")
   }
 
-  /// Claims some. Other tests start programs, which hold our lock on `cur/` until they are really begun.
+  /// Claims some. Other tests start programs, which hold our lock on `cur/` until their execve(2).
   private func claim(_ mailbox: Mailbox, _ limit: Int) throws -> [Claim] {
     for _ in 0..<1000 {
       let claims =
@@ -44,7 +44,7 @@ import Testing
     throw Failure("somebody claims all the time")
   }
 
-  /// Claims one after the other, and is done with each.
+  /// Claims one after the other, and settles each as done.
   private func order(_ mailbox: Mailbox, _ count: Int = 100) throws -> [String] {
     var found = [String]()
     while found.count < count, let claim = try claim(mailbox, 1).first {
@@ -54,7 +54,7 @@ import Testing
     return found
   }
 
-  /// Claims batches one after the other, and is done with each.
+  /// Claims batches one after the other, and settles each letter as done.
   private func batches(_ mailbox: Mailbox, of limit: Int) throws -> [[String]] {
     var found = [[String]]()
     while case let claims = try claim(mailbox, limit), !claims.isEmpty {

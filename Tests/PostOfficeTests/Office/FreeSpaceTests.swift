@@ -67,7 +67,7 @@ import Testing
     #expect(Ballast.size(on: space(0, of: 0)) == nil)
   }
 
-  /// Its maker may have died before it had any size; then it would free nothing.
+  /// The command that makes it may have died before it had any size; then it would free nothing.
   @Test func anEmptyBallastIsLaidInAnew() throws {
     let box = try Sandbox()
     let office = try Office.open(making: box.spool.description)

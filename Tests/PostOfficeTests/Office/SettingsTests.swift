@@ -106,7 +106,7 @@ import Testing
     #expect(shown.count == Setting.all.count, "\(shown)")
   }
 
-  /// The manual page tells of every setting of a mailbox, and those of the office alone, with the same defaults.
+  /// The manual page names every setting of a mailbox, and those of the office alone, with the same defaults.
   @Test func theManualTellsOfTheTable() throws {
     let page = try ManPage.text(ManPage.handler)
     let start = try #require(page.firstRange(of: ".Ss Settings")).upperBound

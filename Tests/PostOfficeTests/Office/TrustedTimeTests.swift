@@ -4,8 +4,8 @@ import Testing
 
 @testable import PostOffice
 
-/// The time to delete by: it never runs ahead of what has passed, but for what is trusted without proof, and it always
-/// catches up.
+/// The time by which the sweeper deletes: it never runs ahead of the time that has passed, except for what is trusted
+/// without proof, and it always catches up.
 @Suite struct TrustedTimeTests {
   private static let hour: Int64 = 3600
   private static let day: Int64 = 86_400
@@ -161,7 +161,8 @@ import Testing
     }
   }
 
-  /// Who seals, or sends, has changed the directories: they tell it nothing. Who only looks may ask them.
+  /// A process that seals or sends has changed the directories: it learns nothing from them. One that only looks
+  /// may use them.
   @Test func withoutARecordOnlyWhoHasChangedNothingAsksTheDirectories() throws {
     let box = try Sandbox()
     try box.open("stock")
@@ -278,7 +279,7 @@ import Testing
       #expect(time - world.truth <= limit, "seed \(seed), step \(step)")
       world.pass(next(12 * TrustedTimeTests.hour))
     }
-    // With a restart on the way, and no more jumps: two days later it is right.
+    // With a restart in between, and no more jumps: two days later it is right.
     world.restart(after: next(60 * TrustedTimeTests.day))
     for _ in 1...2 {
       world.look()

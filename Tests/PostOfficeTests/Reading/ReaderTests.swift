@@ -1,4 +1,4 @@
-// The library's reader, as a program uses it. What `post read` does with it is tested in ReadTests.
+// The library's reader, as a program uses it. ReadTests covers what `post read` does with it.
 
 import Linux
 import TestKit

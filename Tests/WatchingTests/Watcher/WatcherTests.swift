@@ -1,4 +1,4 @@
-// The watcher within a program of one's own: a closure instead of handlers.
+// The watcher inside a program that uses the library: a closure instead of handlers.
 
 import Linux
 import TestKit

@@ -1,4 +1,4 @@
-// RECORD=1: the table goes into the documentation too, between two markers; what else is written there stays.
+// RECORD=1: the table goes into the documentation too, between two markers; the rest of the page stays.
 
 import Linux
 import TestKit

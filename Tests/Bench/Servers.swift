@@ -30,7 +30,7 @@ enum Mosquitto {
   static let durability = "saved each second"
 
   /// - Parameters:
-  /// - subscribers: how many subscribe to the topic `orders`; none of them is connected, all of them will be.
+  ///   - subscribers: how many subscribe to the topic `orders`; none of them is connected, all of them will be.
   ///   - body: is given the words of a mosquitto_pub that sends to `orders`.
   static func serving<Value>(
     _ yard: Yard, in box: Sandbox, subscribers: Int, _ body: ([Path]) throws -> Value

@@ -1,4 +1,4 @@
-// What is printed: a title that says what machine that was, and a table. Each figure of post has a line, and below it
+// What the bench prints: a title that describes the machine, and a table. Each figure of post has a line, and below it
 // one line for each peer, the ratio first.
 
 import Glibc
@@ -63,7 +63,7 @@ struct Comparison {
 struct Section {
   let name: String
   let post: String
-  /// What is hoped for, durability and what else must be known.
+  /// The target, durability and what else must be known.
   let note: String
   let comparisons: [Comparison]
 

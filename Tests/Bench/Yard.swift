@@ -1,4 +1,4 @@
-// Where the bench measures: spools, helper programs, and the clock. Everything made here is gone at the end, also
+// Where the bench runs: spools, helper programs, and the clock. Everything made here is gone at the end, also
 // when the bench is interrupted: then it kills the running programs and unwinds with `Interrupted`.
 
 import Linux
@@ -157,7 +157,7 @@ final class Yard {
     return box
   }
 
-  /// A spool on disk that is made when first asked for, and then used by all who ask for this name.
+  /// A spool on disk that is made when first asked for, and then used by all rows that ask for this name.
   func kept(_ name: String, preparedBy prepare: (Sandbox) throws -> Void) throws -> Sandbox {
     if let box = keeping[name] { return box }
     let box = try Sandbox()

@@ -108,7 +108,7 @@ static void compose(struct letter *letter, const char *body, size_t size) {
   free(text);
 }
 
-/* Who is subscribed. One read of the directory, for all letters that were accepted before it. */
+/* The subscribers. One read of the directory, for all letters that were accepted before it. */
 static void list(void) {
   char path[512];
   snprintf(path, sizeof path, "topics/%s/subscribers", topic);

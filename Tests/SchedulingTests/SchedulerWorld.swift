@@ -253,7 +253,7 @@ struct SchedulerWorld {
       // If it waits for a handler anyway, it is looked at when that comes.
       if hasRoom, schedule.pausedUntil == nil || box.waiting == 0, let due = box.later.min() {
         try expect(due > now, "\(key) has a retry that is due, and is not looked at")
-        try expect(wakeAt.map { $0 <= due } == true, "\(key) has a retry, and nobody wakes for it")
+        try expect(wakeAt.map { $0 <= due } == true, "\(key) has a retry, and no alarm is set for it")
       }
       guard box.waiting > 0, hasRoom else { continue }
       let mayTake =

@@ -91,7 +91,7 @@ extension Sandbox {
   /// What the mailbox hands out, letter by letter.
   package func readOne() throws -> String { try must("read", "stock") }
 
-  /// What a script can call: `bag PLACE NUMBER [COUNT]` makes the oldest letters of a place, such as
+  /// The functions for scripts: `bag PLACE NUMBER [COUNT]` makes the oldest letters of a place, such as
   /// `mailboxes/stock/new`, a bag, from number 100 on a shelf; all of them, if no count is given.
   package static let bagFunction = """
     bag() {

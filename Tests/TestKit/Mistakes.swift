@@ -26,7 +26,7 @@ extension Grammar {
     if command.summary.isEmpty || command.summary.hasSuffix(".") || command.summary.contains("\n") {
       found.append("\(command.name): the summary is not one line without a full stop")
     }
-    // Operands are told apart by their position alone.
+    // Operands are distinguished by their position alone.
     for (operand, next) in zip(command.operands, command.operands.dropFirst())
     where [.zeroOrMore, .oneOrMore].contains(operand.arity)
       || operand.arity == .optional && [.one, .oneOrMore].contains(next.arity)

@@ -71,7 +71,7 @@ package final class Sandbox: Sendable {
     try start(words, input: input, environment: environment).wait()
   }
 
-  /// Starts `post` and goes on.
+  /// Starts `post` and does not wait for it.
   package func startPost(_ words: String..., environment: [String: String] = [:]) throws -> Running {
     try start([Sandbox.binary] + words.map { Path($0) }, environment: environment)
   }

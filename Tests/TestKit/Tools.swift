@@ -88,7 +88,7 @@ package enum Machine {
   package static let hasSystemd = succeeds(
     "for tool in analyze sysusers tmpfiles; do systemd-$tool --version || exit; done; test -x /bin/kill")
 
-  /// Runs the next words as a user who owns nothing.
+  /// Runs the next words as a user that owns nothing.
   package static let asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 
   /// In a user namespace of one's own: allows so many watches of inotify(7).

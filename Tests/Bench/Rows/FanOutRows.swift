@@ -54,7 +54,7 @@ enum FanOutRows {
     return [all, (all - (try send(1))) * 1e3 / Double(mailboxes - 1)]
   }
 
-  /// Kept, for it takes longer to make than to use.
+  /// Kept, because it takes longer to make than to use.
   private static func box(_ yard: Yard, _ mailboxes: Int) throws -> Sandbox {
     try yard.kept("\(mailboxes)-mailboxes") { box in
       for number in 1...mailboxes { try yard.post("subscribe", "box\(number)", "orders", in: box) }

@@ -153,7 +153,7 @@ private final class Rush {
         if let time = worker.killAt, time <= now {
           worker.killAt = nil
           if !running.hasEnded {
-            Glibc.kill(running.pid, SIGKILL)  // it alone: its handlers live on
+            Glibc.kill(running.pid, SIGKILL)  // this process alone: its handlers live on
             worker.kill()
           }
         }

@@ -14,7 +14,7 @@ import Testing
 
   /// As many as fill a directory, so really many; then more.
   @Test func manyLettersAreReadInTheOrderTheyWereSent() throws {
-    try box.must("sweep")  // lays the ballast in
+    try box.must("sweep")  // makes the ballast
     let fresh = try box.script("du -sk --exclude=log spool | cut -f 1").filter(\.isNumber)
     var ids = [String]()
     func send(_ count: Int) throws {

@@ -53,7 +53,7 @@ import Testing
       try box.send("\(number)")
       #expect(eventually(within: BagWatchTests.moment) { box.lines(of: "handled").last == "\(number)" })
       #expect(watcher.rest() != nil)
-      try seal()  // empty by now, it is replaced
+      try seal()  // now empty, it is replaced
     }
     try box.send("end")
     expectHandled(["wait", "a", "b", "c", "1", "2", "3", "end"], "replaced")

@@ -43,7 +43,7 @@ import Testing
     let words: [Path] = way == .watch ? ["watch"] : ["read", "stock", "--", box.root / "stock.sh"]
     let holder = try box.start([Sandbox.binary] + words)
     #expect(eventually { box.exists("begun") })
-    try box.script("kill -9 \(holder.pid)")  // it alone
+    try box.script("kill -9 \(holder.pid)")  // this process alone
     #expect(try holder.wait().code == 137)
     #expect(try box.post("read", "stock").code == 1, "the handler holds it")
     try box.write("go", "")

@@ -59,7 +59,7 @@ import Testing
 
   @Test func theOneInShBooksEachLetterByteForByte() throws {
     try office.subscribe("true")
-    // A child writes it: no descriptor of ours may be open for writing when it is run.
+    // A child writes it: we may have no descriptor open for writing when it is run.
     try office.script(
       """
       cat > spool/mailboxes/stock/book <<'END'

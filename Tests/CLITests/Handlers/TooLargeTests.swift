@@ -41,7 +41,7 @@ import Testing
     Case(testDescription: "middling ones beside much of our own", headers: middling, stack: 2048, own: 4),
   ]
 
-  /// Delivers it as a foreign program does. No header of ours is so long.
+  /// Delivers it as a foreign program does. No header that post writes is so long.
   private func deliverAlone(_ one: Case) throws {
     try box.script(
       """
@@ -155,7 +155,7 @@ import Testing
   @Test func aCommandLineThatIsTooLongIsNotTheLettersFault() throws {
     try box.send("one\n")
     let words = try box.script("head -c 120000 /dev/zero | tr '\\0' x")
-    // A shell that is given such a word by us: more than one string may hold.
+    // A shell that post gives such a word: longer than one string may be.
     try box.configure("stock", ["Handler: true '\(words)\(words.prefix(20_000))'"])
     let watched = try box.startPost("watch", "--until-empty").wait(atMost: 30)
     #expect(watched.code == 78, "\(watched.errors.prefix(300))")

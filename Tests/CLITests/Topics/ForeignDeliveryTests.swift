@@ -124,7 +124,7 @@ import Testing
     try box.must("send", "orders", "-s", "find me", "-m", "a")
     try box.must("send", "orders", "-m", "b")
     #expect(try box.post("read", "stock", "--all", "--", "sh", "-c", "exit 65").code == 75)
-    // A failed letter is given another chance with mv alone.
+    // mv alone gives a failed letter another chance.
     try box.script(
       #"""
       cd spool/mailboxes/stock

@@ -259,7 +259,7 @@ import Testing
       try box.write("spool/topics/orders/cur/\(name)", "a")
       try box.write("spool/mailboxes/stock/done/\(name),A=1,D=\(second + 10)", "a")
     }
-    try box.script("chmod a-w spool/topics/orders/cur/*")  // as who sorts them leaves them
+    try box.script("chmod a-w spool/topics/orders/cur/*")  // as a finisher leaves them
     try box.must("sweep")
     let kept = box.topicEntries("cur")
     #expect((1...6).contains(kept.count))

@@ -14,7 +14,7 @@ import Testing
 
   private let told = "a mail reader put there never reached invoice, stock; post check --repair delivers them"
 
-  /// Nothing is amiss, and no mailbox gets anything.
+  /// There is no finding, and no mailbox gets anything.
   private func expectQuiet(at location: SourceLocation = #_sourceLocation) throws {
     let checked = try box.post("check")
     let findings = checked.lines.filter { !$0.contains(": remark: ") }
@@ -110,7 +110,7 @@ import Testing
     try expectRepair(["a"])
   }
 
-  /// All have it; only the last step is the reader's.
+  /// All mailboxes have it; only the last step is the mail reader's.
   @Test(.needsPtrace, arguments: ["send", "sweep"])
   func aLetterThatIsTakenAfterItWasDeliveredIsNoTrouble(verb: String) throws {
     if verb == "sweep" { try acceptAndDie("a") }

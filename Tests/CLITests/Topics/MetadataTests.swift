@@ -89,7 +89,7 @@ import Testing
 
   private static let highest = "999999999999999"
 
-  /// What was planted has no successor; what is sealed after it is found all the same, and so is what lies in it.
+  /// What was planted has no successor; check and readers still find what is sealed after it, and what lies in it.
   @Test(
     .needsSwelling,
     arguments: ["new", "again", "cur", "done", "failed", "later"], ["", ".\(highest)"])
@@ -186,7 +186,7 @@ import Testing
       #expect(ended.code == 0 && ended.errors == "", "\(command): \(ended.errors)")
     }
     #expect(try box.must("read", "stock", "--all") == "[1.h][2.h][3.h][4.h]")
-    // Milliseconds, even if the machine is busy; what takes the square of it takes minutes in a debug build.
+    // Milliseconds, even if the machine is busy; an algorithm that takes quadratic time takes minutes in a debug build.
     #expect(Clock.monotonic - started < 20_000_000_000)
   }
 

@@ -126,7 +126,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "orders returns ")
     try box.must("replay", "stock", "--topic", "returns")
     #expect(try box.must("read", "stock", "--all") == "returns ")
-    // Naming a topic is asking for it, subscribed or not; it makes no subscription.
+    // Naming a topic requests its letters, subscribed or not; it makes no subscription.
     try box.must("replay", "stock", "--topic", "secrets")
     #expect(try box.must("read", "stock", "--all") == "secrets ")
     #expect(box.names(in: "spool/topics/secrets/subscribers").isEmpty)

@@ -87,7 +87,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "abc")
   }
 
-  /// A letter that is spoiled is spoiled wherever it is: all share it.
+  /// A letter that is spoiled is spoiled in every mailbox: all share its file.
   @Test func aSharedLetterIsSetAsideInEveryPlace() throws {
     let id = box.entries("new")[1]
     try box.script("it=spool/topics/orders/cur/\(id); chmod u+w $it; printf x >> $it; chmod a-w $it")
@@ -151,7 +151,7 @@ import Testing
     try box.expectClean()
   }
 
-  // MARK: Strangers
+  // MARK: Files that are no letters
 
   private static let strangers =
     [

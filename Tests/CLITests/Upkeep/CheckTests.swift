@@ -48,7 +48,7 @@ import Testing
     let place: String
     let script: String
     let what: String
-    /// What post does about it.
+    /// What post check --repair does about it.
     let repaired: String
     var testDescription: String { "\(place) \(what)" }
 

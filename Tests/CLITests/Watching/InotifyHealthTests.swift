@@ -108,6 +108,6 @@ import Testing
 }
 
 extension String {
-  /// How often some words stand in it.
+  /// How often some words occur in it.
   fileprivate func components(_ words: String) -> Int { ranges(of: words).count }
 }

@@ -33,7 +33,7 @@ import Testing
     #expect(office.entries("tmp").isEmpty)
   }
 
-  /// Handlers by the ways they get their letters. Each writes down what it has handled.
+  /// Handlers by the ways they get their letters. Each records what it has handled.
   private static let ways: [(settings: [String], inFlight: Int)] = [
     (["Handler: echo $POST_ID >> $POST_SPOOL/../handled", "Parallel: 10"], 10),
     (

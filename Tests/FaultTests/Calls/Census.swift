@@ -90,13 +90,13 @@ struct Census {
     return bodies
   }
 
-  /// What stands behind the first empty line; of a long body its beginning and its length.
+  /// What follows the first empty line; of a long body its beginning and its length.
   private static func body(of letter: [UInt8]) -> String? {
     guard let end = letter.firstRange(of: [10, 10])?.upperBound else { return nil }
     return name(of: letter[end...])
   }
 
-  /// How a body is called in a census.
+  /// The name of a body in a census.
   static func name<Bytes: Collection>(of body: Bytes) -> String where Bytes.Element == UInt8 {
     if body.count <= 64 { return String(decoding: body, as: UTF8.self) }
     return String(decoding: body.prefix(16), as: UTF8.self)

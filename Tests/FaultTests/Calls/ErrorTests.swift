@@ -105,7 +105,7 @@ import Testing
     var count = 1
     return try stage.finish(traced) { call in
       guard case .always = fault, call.name == name, count < stage.scenario.endurance,
-        !(call.name == "write" && call.int(0) == 2),  // what is wrong must be told
+        !(call.name == "write" && call.int(0) == 2),  // errors must be reported
         try !traced.readsPipe(call)
       else { return nil }
       count += 1
@@ -157,7 +157,7 @@ import Testing
 }
 
 extension Traced {
-  /// Whether a call reads what a handler says: pipe(7) has no I/O error.
+  /// Whether a call reads a handler's standard error: pipe(7) has no I/O error.
   fileprivate func readsPipe(_ call: Call) throws -> Bool {
     guard call.name == "read" else { return false }
     return try "\(path(of: call.int(0)))".hasPrefix("pipe:")

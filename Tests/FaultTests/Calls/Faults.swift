@@ -5,7 +5,7 @@ import Glibc
 import Linux
 import TestKit
 
-/// What becomes of a system call.
+/// The outcome of a system call.
 enum Fault: Sendable, CustomStringConvertible {
   /// Fails once.
   case once(Errno)
@@ -73,7 +73,7 @@ enum Fault: Sendable, CustomStringConvertible {
     "getrandom": [EINTR],
   ]
 
-  /// All that can become of this call. One that made a file can also find no room for it.
+  /// All outcomes of this call. One that made a file can also find no room for it.
   static func possible(for call: Call) -> [Fault] {
     var codes = errors[call.name] ?? []
     if call.name == "openat", call.int(2) & O_CREAT != 0 { codes += [ENOSPC, EDQUOT] }

@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// Kill -9 at every system call of every command: between any two of them the office must be such that the
-/// next ordinary command finds everything in order, or puts it in order. `make test` tries some of the calls that change
+/// Kill -9 at every system call of every command: between any two of them the office must be in a state in which the
+/// next ordinary command finds everything in order, or repairs it. `make test` tries some of the calls that change
 /// something: a kill between two that only look leaves what a kill at the next change leaves.
 @Suite(.needsPtrace) struct KillTests {
   /// How many calls of each scenario `make test` tries.

@@ -31,7 +31,7 @@ struct Stage {
   }
 
   /// Starts the scenario's command and lets it run until its own first call: what the language's runtime
-  /// does before main is not ours.
+  /// does before main does not belong to the scenario.
   func start() throws -> Traced {
     let id = try box.read("id").filter { !$0.isNewline }
     let words = scenario.command.map { Path($0 == "ID" ? id : $0) }
@@ -54,7 +54,7 @@ struct Stage {
     return calls
   }
 
-  /// No command here makes so many calls.
+  /// No command of a scenario makes so many calls.
   static let callLimit = 20_000
 
   /// Lets a command go on until its next call. It does not really sleep while none of its handlers runs: time

@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// Trouble that passes leaves nothing undone behind it: the watcher comes back to it by itself.
+/// Trouble that passes leaves nothing undone behind it: the watcher returns to the work by itself.
 @Suite(.needsPtrace) struct WatchTroubleTests {
   let box: Sandbox
 
@@ -26,7 +26,7 @@ import Testing
     let traced = try Traced(box, ([Sandbox.binary, "watch"] + words).map { Path("\($0)") }, clockOffset: 0)
     var hasFailed = false
     while !isOver(), let call = try traced.next() {
-      // With the signals and the kernel's hints there is no handler that it could wait for.
+      // With the descriptors of signals and inotify(7) alone, it waits for no handler.
       let isNap = call.name == "ppoll" && call.arguments[1] == 2
       if try isNap && traced.patience(of: call) ?? 0 > 0 { try traced.sleep(through: call) }
       if try !hasFailed && call.name == name && "\(traced.path(at: call.arguments[1]))".contains(path) {
@@ -39,7 +39,7 @@ import Testing
     return try traced.wait()
   }
 
-  /// The stream lives on, and with it the sign that its letters are in hands.
+  /// The stream lives on, and so does the lock that shows that its letters are in hands.
   @Test func whatAStreamHasDoneIsWrittenDownInTheEnd() throws {
     let script = #"sed -u 's/.*"id":"\([^"]*\)".*/done \1/'"#
     try handle("Handler: \(script)\nHandler-Mode: stream")

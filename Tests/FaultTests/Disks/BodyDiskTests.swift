@@ -4,7 +4,7 @@ import Testing
 
 /// A disk without room for a handler's private copy of a body does not stop handling, nor does a limit of file sizes.
 @Suite struct BodyDiskTests {
-  /// A handler that says what it reads in two ways.
+  /// A handler that reports what it reads in two ways.
   private static let handler = """
     #!/bin/sh
     cat > $OUT/body; sha256sum < $OUT/body >> $OUT/sums; sha256sum < /dev/stdin >> $OUT/reopened; rm $OUT/body
@@ -63,7 +63,7 @@ import Testing
     try handleAll(disk, sent)
   }
 
-  /// There is room for half of it: what was begun is taken away again.
+  /// There is room for half of it: post removes what it began.
   @Test(.needsTmpfs) func aDiskWithRoomForHalfOfItStopsNoHandler() throws {
     let disk = try SmallDisk(.tmpfs, megabytes: 10)
     try open(disk)
@@ -71,7 +71,7 @@ import Testing
     try handleAll(disk, sent)
   }
 
-  /// More than is kept in memory: the handler gets the letter's own file, once told of.
+  /// More than is kept in memory: the handler gets the letter's own file, after a warning.
   @Test(.needsTmpfs) func whatNoCopyHoldsIsReadFromTheLetterItself() throws {
     let disk = try SmallDisk(.tmpfs, megabytes: 170)
     try open(disk)
@@ -84,7 +84,7 @@ import Testing
     let disk = try SmallDisk(.tmpfs, megabytes: 40)
     try open(disk)
     let sent = try send(disk, [10, 100_000, 2_000_000])
-    // What it writes itself is not what is tried here.
+    // What the handler writes itself is not under test here.
     try disk.box.write("handle.sh", "#!/bin/sh\nsha256sum >> \(disk.box.root)/sums\n")
     let watched = try disk.shell("ulimit -Sf \(kilobytes); post watch --until-empty stock")
     #expect(watched.code == 0, "\(watched.errors)")

@@ -63,7 +63,7 @@ final class SmallDisk: Sendable {
     try Directory(box.root).remove("mounted")
   }
 
-  /// Its top, in the eyes of this process.
+  /// Its top directory, as this process sees it.
   var top: Path { Path("/proc/\(keeper.running.pid)/root") / Path(box.root.bytes.dropFirst()) / "disk" }
 
   /// Starts a program that sees the disk; the spool is on it, unless `environment` says otherwise.
@@ -99,7 +99,7 @@ final class SmallDisk: Sendable {
 
   func space() throws -> Space { try Directory(top).space() }
 
-  /// Of what fills it, so many files `fill/unit.1` ... take a block and an inode each.
+  /// Of the files that fill it, so many, `fill/unit.1` ..., take a block and an inode each.
   static let units = 25
 
   /// Fills it until nothing more goes in.
@@ -120,7 +120,7 @@ final class SmallDisk: Sendable {
     }
   }
 
-  /// Takes away what filled it.
+  /// Removes what filled it.
   func free(at location: SourceLocation = #_sourceLocation) throws {
     try script("rm -rf disk/fill; sync -f disk", at: location)
   }

@@ -121,7 +121,7 @@ import Testing
     #expect(try box.post("read", "stock").code == (reader.contains("peek") ? 65 : 1))
   }
 
-  /// A person may look at anything; the exit says what it is.
+  /// An operator may look at anything; the exit code says what it is.
   @Test(arguments: ["new", "corrupt"]) func showSaysThatALetterIsSpoiled(place: String) throws {
     let id = try box.must("send", "orders", "--id", "-m", "spoiled").dropLast()
     try box.script("cd spool/mailboxes/stock/new; chmod u+w *; truncate -s -1 *")

@@ -162,7 +162,7 @@ import Testing
     #expect(try at(month, "check", "--repair").text.contains("notes/lone") == false)
     #expect(box.topicEntries("tmp") == ["foreign"] && box.entries("notes").contains("lone"))
     #expect(!box.entries("log").isEmpty)
-    // It has lasted.
+    // The jump has lasted long enough to be trusted.
     _ = try sweep(ahead: month, after: 25 * hour)
     #expect(places == [1, 1, 0, 1, 0, 0])
     #expect(box.topicEntries("tmp").isEmpty)
@@ -181,7 +181,7 @@ import Testing
       _ = try sweep(ahead: 0, after: round * 20 * TimeTests.hour + 60)
     }
     #expect(places == [1, 0, 0, 0, 1, 2])
-    // What time has made old goes at once.
+    // What has become old goes at once.
     _ = try sweep(ahead: 0, after: 8 * 24 * TimeTests.hour)
     #expect(places == [1, 0, 0, 0, 0, 0])
   }

@@ -92,7 +92,7 @@ final class CallRecorder {
     return ended
   }
 
-  /// Does by hand what a foreign program does: delivers a file, and syncs nothing.
+  /// Does what a foreign program does: delivers a file, and syncs nothing.
   func deliver(_ name: Path, _ text: String, tmp: Path, new: Path) throws {
     let draft = box.root / tmp.description / name.description
     try File(draft, .create(permissions: 0o644)).write(text)
@@ -110,10 +110,10 @@ final class CallRecorder {
 
   // MARK: Calls
 
-  /// Writes a call down that has succeeded.
+  /// Records a call that has succeeded.
   private typealias Note = () throws -> Void
 
-  /// - Returns: what writes the call down once it has succeeded; nil if it is of no interest.
+  /// - Returns: what records the call once it has succeeded; nil if it is of no interest.
   private func note(on call: Call, by traced: Traced) throws -> Note? {
     func path(_ folder: Int, _ name: Int) throws -> Path {
       try self.path(call.int(folder), traced.path(at: call.arguments[name]), traced)
@@ -280,7 +280,7 @@ final class CallRecorder {
     return names.sorted()
   }
 
-  /// What was recorded must have led to what is there.
+  /// The recorded operations must lead to what is on disk.
   private func compare() throws {
     var folders = trace.roots
     while let (folder, path) = folders.popLast() {

@@ -1,4 +1,4 @@
-// A spool as a power cut leaves it, laid out on disk, and what the real commands make of it.
+// A spool as a power cut leaves it, laid out on disk, and the effect of the real commands on it.
 
 import Linux
 import TestKit
@@ -59,7 +59,7 @@ struct CrashSite {
     for slot in shown.indices where !judge.matters(slot) {
       shown[slot] = Int.random(in: fs.values[slot].kept...fs.values[slot].last, using: &dice)
     }
-    // What is gone is where it went.
+    // What is gone is where the rename put it.
     while let rename = fs.renames.first(where: {
       shown[$0.gone.slot] >= $0.gone.value && shown[$0.made.slot] < $0.made.value
     }) {
@@ -96,7 +96,7 @@ struct CrashSite {
     let seen = state.seen
     var letters = seen.new | seen.cur | state.due.accepted
     for mailbox in judge.names.mailboxes.indices { letters |= seen.has(mailbox) }
-    // Who sends next makes what is missing of a topic.
+    // The next sender makes what is missing of a topic.
     try post("send", "orders", "-m", "next", codes: [0])
     let subscribers = judge.names.mailboxes.filter { box.exists("spool/topics/orders/subscribers/\($0)") }
     for mailbox in subscribers where !box.exists("spool/mailboxes/\(mailbox)/new") {

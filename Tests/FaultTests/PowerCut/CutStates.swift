@@ -1,4 +1,4 @@
-// All states that a power cut can leave at one moment, or, if they are too many, a stated sample of them.
+// All states that a power cut can leave at one moment, or, if there are too many, a stated sample of them.
 
 import TestKit
 
@@ -71,7 +71,7 @@ extension WeakFileSystem {
     var seen = Set<[Int]>()
     func visit(_ choice: [Int]) {
       var shown = choice
-      // What is gone is where it went.
+      // What is gone is where the rename put it.
       while let rule = rules.first(where: {
         shown[$0.gone.slot] >= $0.gone.value && shown[$0.made.slot] < $0.made.value
       }) {

@@ -102,7 +102,7 @@ struct PowerCut {
     return findings
   }
 
-  /// What such an end says: letters that were sent, sorted or settled stay that.
+  /// What such an end promises: letters that were sent, sorted or settled stay so.
   private func promise(
     _ due: inout SpoolJudge.Obligations, _ moved: SpoolJudge.Moves, _ now: SpoolJudge.Sighting
   ) {

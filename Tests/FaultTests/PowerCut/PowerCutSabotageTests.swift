@@ -174,7 +174,7 @@ import Testing
     #expect(count >= 5)
   }
 
-  /// Each sync of each command is taken away; `make test` takes one of each command. Somewhere that must be found: in
+  /// Each sync of each command is taken away; `make test` takes one of each command. The test must detect that: in
   /// its own trace; or together with the others of that folder, if one is enough; or where a dead predecessor has left
   /// work.
   @Test func everySyncIsMissedWhenItIsTakenAway() throws {

@@ -33,8 +33,8 @@ import Testing
     #expect(findings.states > (Seeded.takesAll ? 10_000 : 2000))
   }
 
-  /// All journaling file systems make a rename atomic, and the office needs that. This is what it would
-  /// cost where they come apart: on sending, the topic's copy alone; on claiming and settling, the letter.
+  /// All journaling file systems make a rename atomic, and the office needs that. This test shows the cost where a
+  /// rename comes apart: on sending, the topic's copy alone; on claiming and settling, the letter.
   @Test func whereRenamesComeApartNoMailboxMissesALetterThatWasSent() throws {
     var dice = Seeded(seed)
     var sending = try CutRecording.of("send").cut

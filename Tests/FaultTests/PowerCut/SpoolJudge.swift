@@ -13,8 +13,8 @@
 //   whose symlink is not there, for it is removed unread.)
 // - undone: a command exited with 0, and what it reported is not so: a settled letter is not, or not alone,
 //   where it was put, so that it comes back and is handled twice; a subscriber or its mailbox is not there,
-// or is still there. Or a foreign letter has its former name alone although a mailbox has it under its ID: it will get
-// another ID, and be handled twice.
+//   or is still there. Or a foreign letter has its former name alone although a mailbox has it under its ID: it will get
+//   another ID, and be handled twice.
 //
 // Sorts the names once for each moment: those whose value is sure are looked at once, the others in each
 // state. One topic, `orders`; 64 letters and 64 mailboxes at most.
@@ -209,7 +209,7 @@ final class SpoolJudge {
     return found
   }
 
-  /// Writes down what an operation does to a letter.
+  /// Records what an operation does to a letter.
   func note(_ operation: WeakFileSystem.Operation, _ moves: inout Moves) {
     guard case .rename(_, let to) = operation else { return }
     switch names.meanings[to] {

@@ -1,4 +1,4 @@
-// A file system that keeps no more over a power cut than it has promised. Pure: operations in, and for
+// A file system that keeps no more over a power cut than it has promised. Pure: it takes operations, and gives for
 // each moment the names and contents that a cut could leave.
 //
 // What it promises is the least that fsync(2) and rename(2) promise on Linux, not what one kernel does:
@@ -14,8 +14,8 @@
 //   office leans on that for drop boxes alone, folders that it may write but not open.)
 // - A rename is atomic: the old name is never gone without the new one being there. All journaling file
 //   systems keep that: both halves are one transaction. Both names may be there, which some have shown.
-//   Where the first half became sure (fsync of the old folder), so did the second. Without this no
-//   Maildir could be kept at all; `renamesAreAtomic` lets it go, to see what would be lost.
+//   Once the first half became sure (fsync of the old folder), so did the second. Without this no
+//   Maildir could be kept at all; `renamesAreAtomic` turns it off, to show what would be lost.
 // - An exchange is two renames in one: neither is ever gone without being where the other was. So a cut shows both
 //   names as they were, or both as they are.
 // - Syncs work when they return 0, and at once; the hardware does not lie.
@@ -42,7 +42,7 @@ struct WeakFileSystem {
     case rename(from: Slot, to: Slot)
     /// renameat2 with RENAME_EXCHANGE
     case exchange(Slot, Slot)
-    /// The file's content is this from now on.
+    /// The file has this content from now on.
     case write(Inode, [UInt8])
     case sync(Inode)
     case syncAll(device: UInt64)
@@ -169,7 +169,7 @@ struct WeakFileSystem {
   private mutating func keep(_ slot: Slot) {
     values[slot].kept = values[slot].last
     guard renamesAreAtomic else { return }
-    // A name that is gone for sure is there for sure where it went. That may have been renamed again.
+    // A name that is gone for sure is there for sure where the rename put it. That may have been renamed again.
     var isStable = false
     while !isStable {
       isStable = true

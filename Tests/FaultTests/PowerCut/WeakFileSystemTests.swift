@@ -2,7 +2,7 @@ import Linux
 import TestKit
 import Testing
 
-/// What a cut can leave on the weak file system, in small.
+/// What a cut can leave on the weak file system, in small examples.
 @Suite struct WeakFileSystemTests {
   /// A trace with the folders `a` and `b`, there for sure.
   private struct Small {

@@ -1,7 +1,7 @@
 // The catalogue of scenarios: a command in a prepared office. One list serves the tests that kill the command, let its
 // system calls fail, or cut the power; each entry says which of them.
 //
-// A scenario says what is in the office, never how post keeps it: what must be true afterwards is judged elsewhere, from
+// A scenario says what is in the office, never how post keeps it: other code judges what must be true afterwards, from
 // the directories alone.
 
 import Glibc
@@ -27,7 +27,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   /// The exit code when nothing goes wrong.
   var success: Int32 = 0
 
-  // MARK: What the judge of kills and errors must know
+  // MARK: What the judge of kills and errors needs
 
   /// Bodies that the command sends.
   var sends: [String] = []
@@ -58,7 +58,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   var needsDisk = false
   /// Letters that a foreign program delivers before it, and does not sync.
   var foreign: [String] = []
-  /// What it may also exit with, as the heir of a killed command. Then, too, what it said must be so.
+  /// Other exit codes that it may have as the heir of a killed command. With them, too, its report must be true.
   var mayEnd: Set<Int32> = []
   var interfering: Interfering = { _, _ in .none }
 

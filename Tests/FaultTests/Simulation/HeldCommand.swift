@@ -66,7 +66,7 @@ final class HeldCommand {
   private let world: World
   /// The call that it is about to make; nil: none yet, or it has ended.
   private(set) var call: Call?
-  /// A fault was put in its way.
+  /// The simulation has made one of its calls fail.
   private(set) var wasFaulted = false
   /// One in so many calls that make a link fails; 0: none.
   var faultRate = 0
@@ -92,8 +92,8 @@ final class HeldCommand {
       clockOffset: 0, afterLinking: true, limit: 3600)
   }
 
-  /// Lets the command make so many calls that others could notice.
-  /// - Parameter turns: counts only those after which something is another's, or is no more.
+  /// Lets the command make so many calls that other processes could notice.
+  /// - Parameter turns: counts only those after which something is another process's, or is no more.
   func run(calls: Int, turns: Bool = false) throws -> Stop {
     var left = calls
     while true {

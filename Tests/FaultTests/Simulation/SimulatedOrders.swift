@@ -112,7 +112,7 @@ extension Simulation {
     record("a foreign program writes letter \(number)")
   }
 
-  // MARK: What it came to
+  // MARK: The results
 
   /// Reads what a command has printed since the last time.
   func takeOutput(of job: Job) throws {

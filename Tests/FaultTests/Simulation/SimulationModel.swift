@@ -108,7 +108,7 @@ final class Model {
       guard let letter = letters[copy.number] else { throw Failure("\(copy) was not sent since") }
       if count > 1 { throw Failure("\(copy) is there \(count) times") }
       if letter.acceptance == .refused { throw Failure("\(copy) was refused, and is there") }
-      if completions[copy] == nil { throw Failure("lost: \(copy) is in done/, but nobody has seen it") }
+      if completions[copy] == nil { throw Failure("lost: \(copy) is in done/, but no handler has seen it") }
     }
     for (copy, count) in completions.sorted(by: { $0.key < $1.key }) {
       let reasons = excuses[copy] ?? []

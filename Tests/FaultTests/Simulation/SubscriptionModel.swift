@@ -66,7 +66,7 @@ final class Pair {
   func found(isSubscribed: Bool, _ moment: Int) throws {
     if state == .yes, !isSubscribed { throw Failure("\(mailbox) is not subscribed to \(topic), but was") }
     if state == .no, isSubscribed { throw Failure("\(mailbox) is subscribed to \(topic), but was not") }
-    // One that was killed half-way: if its subscription came to be, so must have its backlog.
+    // One that was killed half-way: if its subscription exists, so must its backlog.
     if isSubscribed, let last = orders.last, last.isSubscribing, last.isAlone, last.before == .no {
       orders[orders.count - 1].isInForce = true
     }
@@ -82,7 +82,7 @@ final class Pair {
   /// Whether it was subscribed all the time between two moments.
   func isSubscribed(from begin: Int, to end: Int) -> Bool { states(begin, end) == [.yes] }
 
-  /// Whether a letter accepted between two moments cannot have come to it.
+  /// Whether a letter accepted between two moments cannot have reached it.
   func isOut(from begin: Int, to end: Int) -> Bool {
     states(begin, end) == [.no]
       && !orders.contains { $0.isSubscribing && $0.isFromStart && $0.begun >= begin && $0.before != .yes }

@@ -41,7 +41,7 @@ import Testing
       guard claims.isEmpty, case .claimer? = mailbox.block else { return claims }
       _ = try? waitReadable([], atMost: 1_000_000)
     }
-    throw Failure("somebody claims all the time")
+    throw Failure("other processes hold the lock all the time")
   }
 
   /// Claims one after the other, and settles each as done.

@@ -127,7 +127,7 @@ import Testing
       let before = world.record
       world.pass(hours * TrustedTimeTests.hour)
       world.startedAt += hours * TrustedTimeTests.hour
-      #expect(before?.hasJumped(until: world.clocks) == false, "nobody is told every morning")
+      #expect(before?.hasJumped(until: world.clocks) == false, "no warning every morning")
     }
   }
 

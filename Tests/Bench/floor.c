@@ -12,7 +12,7 @@
  *   read   prints the oldest letter's body; then it is done.
  *   all    the same with all letters, oldest first.
  *
- * -s says how links are made durable:
+ * -s chooses how links are made durable:
  *   dirs    fsync(2) of each mailbox's new/; from 17 mailboxes on syncfs(2), once (the default)
  *   all     syncfs(2), once
  *   letter  a second fsync(2) of the letter, once: ext4, xfs and btrfs then write all its names

@@ -76,7 +76,7 @@ static inline long ctrace_info(pid_t pid, struct ctrace_info *info) {
   return ptrace((enum __ptrace_request)0x420e, pid, sizeof *info, info);
 }
 
-/// At the beginning of a call: it shall not happen.
+/// At the beginning of a call: prevents it.
 static inline long ctrace_skip(pid_t pid) {
 #if defined(__x86_64__)
   return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, orig_rax), -1L);
@@ -120,7 +120,7 @@ static inline size_t ctrace_breakpoint(uint8_t code[4]) {
 #endif
 }
 
-/// At a breakpoint: the program shall go on with the instruction that was there.
+/// At a breakpoint: lets the program go on with the instruction that was there.
 static inline long ctrace_rewind(pid_t pid, uint64_t address) {
 #if defined(__x86_64__)
   return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rip), address);
@@ -129,8 +129,8 @@ static inline long ctrace_rewind(pid_t pid, uint64_t address) {
 #endif
 }
 
-/// Keeps the calling thread, and what it starts from now on, on the processor where it runs: there, handing
-/// over to a traced program and back takes a fraction of the time.
+/// Keeps the calling thread, and what it starts from now on, on the processor where it runs: there, switching
+/// to a traced program and back takes a fraction of the time.
 /// Stores the processors that were allowed before, for ctrace_unpin.
 static inline void ctrace_pin(unsigned long allowed[16]) {
   unsigned long one[16] = {0};

@@ -127,7 +127,7 @@ import Testing
     #expect(try #require(schedule.wakeAt) > second, "or the watcher spins")
   }
 
-  // MARK: Pauses that are not the handler's fault, and mailboxes that cannot be read
+  // MARK: Pauses that are not the handler's fault, and closed mailboxes
 
   @Test func aStreamingHandlerThatDiesIsStartedAgainAfterAPauseThatGrows() throws {
     var schedule = idle()

@@ -89,7 +89,7 @@ struct SchedulerWorld {
     }
   }
 
-  /// Lets it happen, and does what the scheduler says until it says nothing more.
+  /// Lets it happen, and does the turns that the scheduler gives until it gives no more.
   mutating func happens(_ event: Event) throws(Broken) {
     apply(event)
     try settle()
@@ -248,7 +248,7 @@ struct SchedulerWorld {
         }
         continue
       }
-      // What was in trouble is tried with one letter.
+      // A mailbox that was in trouble gets one letter to try.
       let hasRoom = box.running < (schedule.pausedUntil == nil ? box.capacity : min(1, box.capacity))
       // If it waits for a handler anyway, it is looked at when that comes.
       if hasRoom, schedule.pausedUntil == nil || box.waiting == 0, let due = box.later.min() {

@@ -41,7 +41,7 @@ extension Sandbox {
     folders(of: place).flatMap { folder in names(in: folder).map { (folder, $0) } }
   }
 
-  /// Makes a directory as large as one that has held a thousand letters, and leaves in it what is there: ext4 never
+  /// Makes a directory as large as one that has held a thousand letters, and keeps its content: ext4 never
   /// shrinks one.
   package func swell(_ folders: String...) throws { try swell(folders) }
 

@@ -26,9 +26,9 @@ extension Sandbox {
 
   /// Checks, repairs and checks again.
   /// - Parameters:
-  ///   - place: where the only finding shall be.
-  ///   - what: what the finding shall say.
-  ///   - repaired: how the finding shall say that it was repaired.
+  ///   - place: the place of the only finding.
+  ///   - what: the expected wording of the finding.
+  ///   - repaired: the expected wording of the repair.
   package func expectRepair(
     _ place: String, _ what: String, repaired: String, at location: SourceLocation = #_sourceLocation
   ) throws {

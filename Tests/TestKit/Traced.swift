@@ -36,7 +36,7 @@ package final class Traced {
 
   /// Starts a program and stops it before its first own call.
   /// - Parameters:
-  ///   - clockOffset: seconds that its wall clock shall be off; nil leaves it to the vDSO, which is
+  ///   - clockOffset: seconds that its wall clock is off; nil leaves it to the vDSO, which is
   ///     not traced, and never off.
   ///   - afterLinking: lets the dynamic linker do its work first, which takes most of the calls of a short
   ///     program; they are not seen.

@@ -22,7 +22,7 @@ extension Sandbox {
   }
 
   /// Writes a script for /bin/sh into the sandbox.
-  /// - Returns: the handler line that runs it. What stands behind it becomes its arguments.
+  /// - Returns: the handler line that runs it. Words after it become its arguments.
   package func program(_ script: String, _ name: String = "program") throws -> String {
     "/bin/sh \(try write(name, script + "\n"))"
   }

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: [
-    // No word, or no path: builtins, functions, keywords, what stands in PATH.
+    // No word, or no path: builtins, functions, keywords, commands in PATH.
     "", " ", "\t", "true", "exit 1", "cd /", "exec /bin/book", ". /bin/book", ". ./book", ": /bin/x",
     "!/bin/true", "! /bin/true", "{ /bin/true; }", "if /bin/true", "''", "'' /bin/true", "time /bin/true",
     // Assignments.

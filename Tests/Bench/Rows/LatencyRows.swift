@@ -65,7 +65,7 @@ enum LatencyRows {
     [percentile(50, latencies), percentile(95, latencies), percentile(100, latencies)]
   }
 
-  /// A fresh spool with a mailbox `quick`, whose handler writes down when it began, and what else is prepared.
+  /// A fresh spool with a mailbox `quick`, whose handler records when it began, and what else is prepared.
   private static func quickBox(
     _ yard: Yard, _ name: String, and prepare: (Sandbox) throws -> Void
   ) throws -> Sandbox {

@@ -86,7 +86,7 @@ import Testing
     #expect(try box.must("read", "stock", "--all") == "23456")
   }
 
-  /// What is given back is before all that waits.
+  /// A letter that is given back comes before all that wait.
   @Test func lettersThatComeBackAreNotBehindThemAll() throws {
     try box.fillBags()
     let first = try box.must("read", "stock", "--lease", "1h").dropLast()

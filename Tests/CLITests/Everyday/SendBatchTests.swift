@@ -101,7 +101,7 @@ import Testing
     if ended.code == code { try expect((1...count).map(String.init), ended) }
   }
 
-  /// They are accepted all the same, and so are those that come after them.
+  /// They are accepted nevertheless, and so are those that come after them.
   @Test(arguments: ["> /dev/full", ">&-", "| true"])
   func whenTheIDsCannotBePrintedThatIsSaid(output: String) throws {
     let ended = try box.shell("(seq 600 | post send orders --lines --id; echo $? >&2) \(output)")

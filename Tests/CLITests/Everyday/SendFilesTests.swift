@@ -24,7 +24,7 @@ import Testing
     let linked = try box.script("find spool/mailboxes/*/new -type f -links 4 | wc -l").trimmed
     #expect(linked == "900")
 
-    // Each mailbox is read in a way of its own.
+    // Each mailbox is read in a different way.
     try box.script(
       #"""
       xargs -d '\n' cat < list > all

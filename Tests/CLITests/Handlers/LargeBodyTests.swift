@@ -50,7 +50,7 @@ import Testing
     #expect(eventually(within: 120) { box.exists("sum") })
     #expect(try box.read("sum") == sum)
     #expect(try box.read("again") == sum)
-    // What it has not settled comes back once the handler has ended.
+    // Letters that the watcher has not settled come back once the handler has ended.
     #expect(try eventually { try box.post("read", "stock", "--", "true").code == 0 })
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }

@@ -64,7 +64,7 @@ import Testing
     #expect(!note.utf8.contains(0) && !errors.utf8.contains(0))
   }
 
-  /// A second open file has a position of its own, at the beginning. (So of more than a note holds, that is not the end.)
+  /// A second open file has its own position, at the beginning. (So of more than a note holds, that is not the end.)
   @Test(arguments: [100, 30_000], Way.allCases)
   func whatIsSaidLastThroughAnotherOpenFileIsHeard(before: Int, way: Way) throws {
     let (note, errors) = try said(

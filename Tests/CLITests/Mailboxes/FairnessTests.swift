@@ -26,7 +26,7 @@ import Testing
     let before = office.lines(of: "handled").count
     try office.sendMany(50)
     #expect(eventually { office.entries("done").count == 50 })
-    // They took turns, about: the failing ones did not rest meanwhile, nor take much more than their part.
+    // They took turns, about: the failing ones neither rested in between, nor took much more than their share.
     let handled = office.lines(of: "handled")[before...]
     let last = try #require(handled.lastIndex { !$0.hasPrefix("bad") })
     let bad = handled[...last].count { $0.hasPrefix("bad") }

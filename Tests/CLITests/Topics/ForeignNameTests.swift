@@ -250,7 +250,7 @@ import Testing
     #expect(box.topicEntries("cur").isEmpty)
   }
 
-  /// Else a mailbox that subscribes anew would get again what it has done.
+  /// Otherwise a mailbox that subscribes anew would get letters again that it has done.
   @Test func aMailboxRemembersAForeignLetterForAsLongAsItsTopicKeepsIt() throws {
     try box.write("spool/post.conf", "Keep: 10s\nKeep-Done: 10s\n")
     let first = now - 36 * 3600 - 5

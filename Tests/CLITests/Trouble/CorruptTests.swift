@@ -2,8 +2,8 @@ import Linux
 import TestKit
 import Testing
 
-/// What is no letter at all, a directory, a symlink, a FIFO, is never handed out, never followed, never waited for: it is
-/// set aside with a message, and the good letter behind it is read. (Of spoiled letters, see DigestTests.)
+/// What is no letter at all, a directory, a symlink, a FIFO, is never handed out, never followed, never waited for: it
+/// is set aside with a message, and the good letter behind it is read. (DigestTests covers spoiled letters.)
 @Suite struct CorruptTests {
   let box: Sandbox
 

@@ -101,7 +101,7 @@ import Testing
   }
 
   /// Root has swept once, long ago, and left its record of the time; a user whose office it is, or whose mailbox only,
-  /// deletes all the same.
+  /// deletes expired letters anyway.
   @Test(.needsOtherUser, arguments: [true, false])
   func whatIsOldGoesWhereTheRecordOfTheTimeIsRoots(isOffice: Bool) throws {
     let now = Clock.wall / 1_000_000_000

@@ -18,7 +18,7 @@ import Testing
   private static let holder = "0123456789abcdef"
 
   /// Moves the only letter to `cur/` as 0.1.0 did.
-  /// - Parameter marks: what stands behind its ID.
+  /// - Parameter marks: the marks after its ID.
   private func claim(_ marks: String) throws -> String {
     try box.open("stock")
     let id = try box.send("a")

@@ -145,7 +145,7 @@ import Testing
     try stage.expectEachOnce(ended, place) { _ in words.contains { ended.errors.contains($0) } }
   }
 
-  /// How many letters the command said were accepted.
+  /// How many letters the command reported as accepted.
   private func accepted(_ ended: Sandbox.Run, _ scenario: Scenario) -> Int {
     if ended.code == 0 { return scenario.sends.count }
     let words = ended.errors.split(separator: " ")

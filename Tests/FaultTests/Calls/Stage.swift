@@ -75,7 +75,7 @@ struct Stage {
   }
 
   /// Lets a command run to its end.
-  /// - Parameter fault: what a call shall fail with.
+  /// - Parameter fault: the error with which a call fails.
   func finish(_ traced: Traced, _ fault: (Call) throws -> Errno?) throws -> Sandbox.Run {
     for _ in 0..<Stage.callLimit {
       guard let call = try next(traced) else { return try traced.wait() }

@@ -1,12 +1,12 @@
 // The office whose disk is cut off: which commands run in it, and when the cut comes.
 //
-// Beside the disk, in `said/`, stands what the office promised, written when the command had ended with exit code 0
+// Beside the disk, `said/` holds what the office promised, written when the command had ended with exit code 0
 // (or had printed an ID): `sent` and `lines.*` for letters accepted, `joined` for subscribers, `settled` for letters
 // that a reader has settled, `handled` for those that a handler of the watcher has handled.
 
 import TestKit
 
-/// What is done on a fresh disk, and cut off.
+/// What runs on a fresh disk, which is then cut off.
 enum CutOffice {
   /// A script for the disk, and its settings.
   typealias Step = (script: String, settings: [String: String])

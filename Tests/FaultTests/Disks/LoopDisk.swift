@@ -40,9 +40,10 @@ enum FileSystem: String, CaseIterable, Sendable {
     }
   }
 
-  /// What boots run before they mount it, if that may be needed, for the file named behind.
+  /// What a boot runs before it mounts the file system, if that may be needed, for the file named after it.
   ///
-  /// A fast commit of several blocks, the first since a full commit, that a cut tears apart, ends the kernel's replay with
+  /// A fast commit of several blocks, the first since a full commit, that a cut tears apart, ends the kernel's replay
+  /// with
   /// an error instead of being skipped (Linux 6.18: "JBD2: journal recovery failed"; 4 of 100 copies made while only a
   /// loop of creat(2) and fsync(2) ran). The loop has not been promised anything of that commit: its fsync has
   /// not returned. e2fsck skips it. What does not mount for any other reason is a failure.

@@ -164,7 +164,7 @@ import Testing
       mv tmp/* new
       """)
     let read = try box.post("read", "stock", "--all")
-    // The foreign ones got IDs of the second in which they were sorted, which may come before ours or behind it.
+    // The foreign ones got IDs of the second in which they were sorted, which may sort before or after the IDs of post.
     #expect(["goodevilgood", "evilgoodgood"].contains(read.text))
     #expect(box.entries("corrupt").count == 1)
     #expect(try box.script("cat spool/mailboxes/stock/corrupt/*").hasSuffix("evil"))
@@ -190,7 +190,7 @@ import Testing
     }
   }
 
-  /// What a handler reads is the file itself, so it sees what is done to it in that moment; no second attempt does.
+  /// A handler reads the file itself, so it sees a change that is made in that moment; no second attempt does.
   @Test func aLetterThatIsRewrittenInAHandlersHandsIsNotHandledAgain() throws {
     try box.must("send", "orders", "-m", "spoiled")
     try box.script(
@@ -209,7 +209,7 @@ import Testing
 
   // MARK: Every bit
 
-  /// One bit of a letter's file is another: whichever it is, what is read is the body that was sent, or nothing.
+  /// One bit of a letter's file is flipped: whichever it is, a reader gets the body that was sent, or nothing.
   @Test func whicheverBitIsFlippedNobodyReadsAnotherBody() throws {
     try box.must("send", "orders", "-m", "4711\n")
     let name = try #require(box.entries("new").first)

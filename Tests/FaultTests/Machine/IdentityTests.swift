@@ -15,7 +15,7 @@ import Testing
   /// Runs the next words as process 1 of a world with its own process numbers, which ends with them.
   private static let elsewhere = "unshare --pid --fork --kill-child --mount-proc"
 
-  /// A command for a holder: it says that it has begun, and waits for the file `go`, a minute at most.
+  /// A command for a holder: it records that it has begun, and waits for the file `go`, a minute at most.
   private static let waiting =
     #"sh -c 'echo $POST_ID $POST_ATTEMPT >> begun; n=0; until test -e go || test $n = 6000; do n=$((n+1)); sleep 0.01; done'"#
 

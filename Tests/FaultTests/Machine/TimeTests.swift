@@ -72,7 +72,7 @@ import Testing
     #expect(box.entries("done").first?.contains(",A=2,") == true)
   }
 
-  /// A reader that settles it has found it, and then another holder takes it.
+  /// The command that settles it has found it, and then another holder takes it.
   @Test func aLeaseThatEndsWhileItIsSettledLeavesTheLetterToItsNewHolder() throws {
     try box.must("send", "orders", "-m", "a")
     let id = try box.must("read", "stock", "--lease", "1s").dropLast()
@@ -200,7 +200,7 @@ import Testing
     #expect(places == [1, 0, 0, 0, 0, 0])
   }
 
-  /// It has been linked into a copy of the office, which keeps what it has.
+  /// The record has a second link, in a copy of the office, which keeps its content.
   @Test func aRecordThatIsSomebodyElsesTooIsReplaced() throws {
     try box.must("send", "orders", "-m", "a")
     try box.script("mkdir elsewhere; ln spool/.clock elsewhere/clock; echo left > spool/.clock.new")

@@ -21,14 +21,14 @@ final class CallRecorder {
     let inode: UInt64
   }
 
-  /// What becomes of a call that is about to begin.
+  /// The outcome of a call that is about to begin.
   enum Interference {
     case none
     case fail(Errno)
     case kill
   }
 
-  /// Everything that is there now is there for sure.
+  /// Makes everything that is there now durable.
   /// - Parameter besides: folders outside of the sandbox where the programs work as well.
   init(_ box: Sandbox, besides: [Path] = []) throws {
     self.box = box

@@ -11,7 +11,7 @@ extension WeakFileSystem {
 
   /// Calls `body` with each state that a cut can leave now: for each name, the number of its value.
   /// - Parameters:
-  ///   - matters: says which names to vary. The others show their last value.
+  ///   - matters: decides which names to vary. The others show their last value.
   ///   - fixed: a name that shows its last value in all of these states.
   /// - Returns: whether these were all states there are.
   func forEachState(

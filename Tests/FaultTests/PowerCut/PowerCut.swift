@@ -54,7 +54,7 @@ struct PowerCut {
 
   let trace: CallTrace
   let judge: SpoolJudge
-  /// With which exit code a program says that its work is done.
+  /// The exit codes with which a program reports that its work is done.
   var codes: Set<Int32> = [0]
   /// That means: the letters it has settled stay so.
   var settles = false

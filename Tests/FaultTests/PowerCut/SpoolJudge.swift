@@ -1,6 +1,6 @@
 // Looks at one state of a spool after a power cut and reports what the next command can no longer put right.
 //
-// What it accepts is what the office puts right: a letter in the topic's new/ will be delivered to every
+// What it accepts is what post commands repair: a letter in the topic's new/ will be delivered to every
 // subscriber that does not have it, in any place; a marked subscriber will get the topic's letters; held
 // letters will be delivered; claims of dead holders will be taken back. (CrashSiteTests let the real commands
 // do so.) What it does not accept:
@@ -13,8 +13,8 @@
 //   whose symlink is not there, for it is removed unread.)
 // - undone: a command exited with 0, and what it reported is not so: a settled letter is not, or not alone,
 //   where it was put, so that it comes back and is handled twice; a subscriber or its mailbox is not there,
-//   or is still there. Or a foreign letter has its former name alone although a mailbox has it under its ID: it will get
-//   another ID, and be handled twice.
+//   or is still there. Or a foreign letter has its former name alone although a mailbox has it under its ID: it will
+//   get another ID, and be handled twice.
 //
 // Sorts the names once for each moment: those whose value is sure are looked at once, the others in each
 // state. One topic, `orders`; 64 letters and 64 mailboxes at most.
@@ -27,7 +27,7 @@ final class SpoolJudge {
 
   typealias Place = SpoolNames.Place
 
-  /// What is where; a bit for each letter, or each mailbox.
+  /// Where everything is; a bit for each letter, or each mailbox.
   struct Sighting {
     var new: UInt64 = 0
     /// Letters that are in new/ under a former name, and those that are there under their ID.
@@ -97,7 +97,7 @@ final class SpoolJudge {
     isReached = [Bool](repeating: false, count: trace.kinds.count)
   }
 
-  /// A folder that is sealed becomes one of another folder. None ever comes into what it holds.
+  /// A folder that is sealed becomes one of another folder. No folder ever comes into a sealed one.
   private static func sorted(_ trace: CallTrace) -> [(inode: Int, slots: [Int])] {
     var names = trace.namesOfFolders()
     var known = Set(trace.roots.map(\.inode))

@@ -44,7 +44,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   /// A mailbox that is only just getting its letters: when the command has succeeded it has all.
   var newcomer: String?
 
-  // MARK: What is special where the power is cut
+  // MARK: Power cuts
 
   typealias Interfering = @Sendable (Call, Traced) throws -> CallRecorder.Interference
 
@@ -76,7 +76,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Those whose names contain what `POST_SCENARIO` says, if it says anything.
+  /// Those whose names contain `POST_SCENARIO`, if it is set.
   static func chosen(for matrix: Matrix) -> [Scenario] {
     guard let word = Host.environment("POST_SCENARIO")?.description else { return all(for: matrix) }
     return all(for: matrix).filter { $0.name.contains(word) }

@@ -4,7 +4,7 @@ import Glibc
 import Linux
 import TestKit
 
-/// A command of the simulation, and what it is there for.
+/// A command of the simulation, and its purpose.
 final class Job {
   let number: Int
   let command: HeldCommand

@@ -58,7 +58,7 @@ final class Simulation {
     isGentle = false
   }
 
-  /// Runs so many steps, and now and then lets all come to rest and looks whether all is well.
+  /// Runs so many steps, and now and then lets all commands come to rest and checks the office.
   func run(steps count: Int, restEvery: Int = 200) throws {
     try open()
     while steps < count {

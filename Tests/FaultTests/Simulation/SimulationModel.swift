@@ -61,7 +61,7 @@ struct SentLetter {
   var acceptance = Acceptance.unknown
 }
 
-/// What came of all letters since the last time that all was settled.
+/// The outcomes of all letters since the last time that all were settled.
 struct Tally: CustomStringConvertible {
   var sent = 0
   var copies = 0

@@ -106,7 +106,7 @@ final class Pair {
         !$0.isSubscribing && ($0.ended ?? .max) > order.begun && !$0.changesNothing
       }
       if drops.isEmpty { return true }
-      // It was unsubscribed later: what was there before it subscribed has come all the same.
+      // It was unsubscribed later: what was there before it subscribed has reached it anyway.
       guard order.hasSucceeded, let ended = order.ended, let sorted else { return false }
       return sorted < order.begun && drops.allSatisfy { $0.begun > ended }
     }

@@ -1,10 +1,10 @@
-// The end of a soak: all letters are settled, and what was handled is compared with what was accepted.
+// The end of a soak: all letters are settled, and the soak compares what was handled with what was accepted.
 
 import Linux
 import TestKit
 
 extension Soak {
-  /// Lets everything come to its end.
+  /// Lets all commands end.
   func drain() throws {
     // The handlers of killed watchers may live on for a moment, and leases end.
     let isQuiet = try eventually(within: 60) {

@@ -1,4 +1,4 @@
-// Whether a letter is what was sent.
+// Whether a letter has the content that was sent.
 
 import Linux
 import TestKit
@@ -10,7 +10,7 @@ import Testing
   let box: Sandbox
   let office: Office
   let mailbox: Mailbox
-  /// The file of a letter of ours, and its name.
+  /// The file of a letter that post wrote, and its name.
   let id: LetterID
   let bytes: [UInt8]
 

@@ -15,7 +15,7 @@ import Testing
     try box.open("stock")
   }
 
-  /// The mailbox with letters of these names: a number is a time, an `x` behind it says that it was tried.
+  /// The mailbox with letters of these names: a number is a time, an `x` after it means that it was tried.
   private func mailbox(_ names: String..., order: Settings.Order = .any) throws -> Mailbox {
     try put(names)
     try box.write("spool/mailboxes/stock/mailbox.conf", "Order: \(order)\nTries: 100\n")

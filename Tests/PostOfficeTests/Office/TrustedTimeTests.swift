@@ -35,7 +35,7 @@ import Testing
 
     @discardableResult
     mutating func look(newest: Int64? = nil) -> Int64 {
-      // What is written is what is read.
+      // The record reads back as it was written.
       let text = record.map { Array($0.text.utf8) }
       let now = TrustedTime(text.flatMap { TrustedTime($0) }, clocks, newest: newest)
       #expect((text == nil) == (record == nil))
@@ -43,7 +43,7 @@ import Testing
       return min(now.time, clocks.wall)
     }
 
-    /// By how much what is deleted lags.
+    /// How far the time to delete by lags behind.
     var lag: Int64 { truth - (record?.time ?? 0) }
   }
 

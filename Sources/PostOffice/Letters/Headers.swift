@@ -46,7 +46,8 @@ public struct Headers: Hashable, Sendable {
 
   /// The value of the first field of this name, in upper or lower case.
   public subscript(_ name: String) -> String? {
-    fields.first { $0.name.lowercased() == name.lowercased() }?.value
+    // Names are ASCII: most differ in length, and are not taken apart.
+    fields.first { $0.name.utf8.count == name.utf8.count && $0.name.lowercased() == name.lowercased() }?.value
   }
 
   /// Reads a header block at the beginning of some bytes.

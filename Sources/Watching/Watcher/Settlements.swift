@@ -73,7 +73,7 @@ extension Watcher {
     for rest in worker.takeUnsettled() {
       do throws(PostError) { try settle(rest, worker) } catch {
         let id = rest.claim.letter.id
-        let outcome = "letter \(id) was handled, and stays claimed until that can be written down"
+        let outcome = "letter \(id) stays claimed until that can be written down"
         office.warn(error.adding(outcome: outcome).message)
         worker.noteTrouble(error)
       }
